@@ -1,0 +1,647 @@
+//! The ring: operations in, events out.
+#![expect(
+    unsafe_code,
+    reason = "submission entries carry pointers and descriptors that the kernel uses until the completion"
+)]
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ops::Range;
+use std::time::Duration;
+
+use io_uring::squeue::Entry;
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+
+use crate::buffers::{BUFFER_GROUP, BufferRing, Lease};
+use crate::setup::{RingConfig, SetupError, build};
+use crate::slots::{Operation, SharedBytes, Slots};
+use crate::token::{ConnectionKey, Kind, connection_token, parse, ring_token};
+use crate::wake::Waker;
+
+/// What happened. Events of one [`Ring::reap`] are in the order of their completions.
+#[derive(Debug)]
+pub enum Event {
+    /// The listener accepted a connection; not adopted yet, dropping it closes it.
+    Accepted(OwnedFd),
+    /// Accepting ended with an error such as `EMFILE`; call [`Ring::resume_accepting`] after a pause.
+    AcceptFailed(Errno),
+    /// Accepting ended because [`Ring::stop_accepting`] was called.
+    AcceptStopped,
+    /// Bytes arrived; give the lease back.
+    Received(ConnectionKey, Lease),
+    /// No more bytes will arrive.
+    ReceiveEnded(ConnectionKey, ReceiveEnd),
+    /// A send completed.
+    Sent(ConnectionKey, SendOutcome),
+    /// The socket takes bytes again, or has failed: the next send will tell.
+    Writable(ConnectionKey),
+    /// The descriptor is closed and the slot free; the key is dead.
+    Closed(ConnectionKey),
+    /// [`Waker::wake`] was called.
+    Woken,
+}
+
+/// How receiving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiveEnd {
+    /// The peer shut down its sending side.
+    Eof,
+    /// The connection failed, for instance by a reset.
+    Failed(Errno),
+}
+
+/// What became of a send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// The kernel took that many bytes: all, or fewer when the socket's buffer filled up.
+    Sent(u32),
+    /// The socket's buffer is full; nothing was taken.
+    WouldBlock,
+    /// The kernel is short of memory for the moment (`ENOBUFS`, `ENOMEM`); nothing was taken.
+    NoBuffers,
+    /// The connection failed.
+    Failed(Errno),
+}
+
+/// How long [`Ring::enter`] may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Submit and return at once.
+    No,
+    /// Wait for at least one event, but no longer than this.
+    AtMost(Duration),
+    /// Wait for at least one event.
+    Forever,
+}
+
+/// What the ring did so far; tests pin the cost of a delivery with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// io_uring_enter(2) calls.
+    pub enters: u64,
+    /// Operations submitted, sends included.
+    pub operations: u64,
+    /// Sends submitted.
+    pub sends: u64,
+    /// Receives that found the buffer ring empty.
+    pub receives_starved: u64,
+}
+
+/// One io_uring with its connections. Lives on the thread that made it.
+#[derive(Debug)]
+pub struct Ring {
+    // Field order is drop order: the ring's descriptor is closed before the memory that its operations
+    // may name goes, and `Drop` below has ended those operations before.
+    uring: Uring,
+    slots: Slots,
+    buffers: BufferRing,
+    waker: Waker,
+    listener: Option<OwnedFd>,
+    /// Accepting is wanted; a multishot that ends is armed again.
+    accepting: bool,
+    accept_armed: bool,
+    /// Entries that found the submission queue full.
+    backlog: VecDeque<Entry>,
+    /// Connections whose receive found no buffer, waiting for one.
+    starved: VecDeque<ConnectionKey>,
+    /// Operations whose terminal completion has not come.
+    in_flight: u64,
+    /// Completions copied out of the queue; kept for its capacity.
+    completions: Vec<cqueue::Entry>,
+    counters: Counters,
+}
+
+struct Uring(IoUring);
+
+impl std::fmt::Debug for Uring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IoUring")
+    }
+}
+
+impl Ring {
+    /// Sets the ring up on the calling thread.
+    ///
+    /// # Errors
+    /// What this machine lacks, with the remedy; the caller gives up or takes another driver.
+    pub fn new(config: &RingConfig) -> Result<Self, SetupError> {
+        let uring = build(config.submission_entries, config.completion_entries())?;
+        let mut buffers = BufferRing::new(config.receive_buffers, config.receive_buffer_bytes)
+            .map_err(std::io::Error::from)?;
+        let (address, entries) = buffers.registration();
+        // SAFETY: the mapping is page-aligned, holds `entries` entries, and outlives the registration:
+        // it is unmapped after `uring` is closed (field order) or leaked.
+        unsafe {
+            uring.submitter().register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0)?;
+        }
+        buffers.fill();
+        let mut ring = Self {
+            uring: Uring(uring),
+            slots: Slots::new(config.connections_max),
+            buffers,
+            waker: Waker::new().map_err(std::io::Error::from)?,
+            listener: None,
+            accepting: false,
+            accept_armed: false,
+            backlog: VecDeque::new(),
+            starved: VecDeque::new(),
+            in_flight: 0,
+            completions: Vec::new(),
+            counters: Counters::default(),
+        };
+        ring.arm_wake();
+        Ok(ring)
+    }
+
+    /// A handle by which other threads end this ring's waiting.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// What the ring did so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Starts accepting on `listener`: [`Event::Accepted`] per connection.
+    ///
+    /// # Panics
+    /// When the ring has a listener already: a bug of the caller.
+    pub fn accept_on(&mut self, listener: OwnedFd) {
+        assert!(self.listener.is_none(), "a ring has one listener");
+        self.listener = Some(listener);
+        self.accepting = true;
+        self.arm_accept();
+    }
+
+    /// Goes on after [`Event::AcceptFailed`].
+    pub fn resume_accepting(&mut self) {
+        if self.accepting && !self.accept_armed {
+            self.arm_accept();
+        }
+    }
+
+    /// Stops accepting and closes the listener; [`Event::AcceptStopped`] says when that is done.
+    pub fn stop_accepting(&mut self) {
+        self.accepting = false;
+        if self.accept_armed {
+            let cancel = CancelBuilder::user_data(ring_token(Kind::Accept));
+            let entry = opcode::AsyncCancel2::new(cancel).build();
+            self.push(entry.user_data(ring_token(Kind::CancelAccept)));
+        } else {
+            self.listener = None;
+        }
+    }
+
+    /// Takes a connected socket into a slot.
+    ///
+    /// # Errors
+    /// All slots are in use: the descriptor comes back, the caller refuses the client.
+    pub fn adopt(&mut self, descriptor: OwnedFd) -> Result<ConnectionKey, OwnedFd> {
+        self.slots.insert(descriptor)
+    }
+
+    /// The socket of a connection, for options and addresses; `None` when it is gone.
+    pub fn descriptor(&mut self, key: ConnectionKey) -> Option<&OwnedFd> {
+        self.slots.get(key).and_then(|slot| slot.descriptor())
+    }
+
+    /// Delivers inbound bytes from now on, as [`Event::Received`].
+    ///
+    /// # Panics
+    /// When the connection is closed: a bug of the caller.
+    pub fn receive(&mut self, key: ConnectionKey) {
+        let slot = self.slots.open(key);
+        slot.wants_receive = true;
+        // While a cancellation is under way the terminal completion arms it again.
+        if !slot.has(Operation::Receive) && !slot.starved {
+            self.arm_receive(key);
+        }
+    }
+
+    /// Stops delivering inbound bytes. What the kernel had delivered before may still come as events.
+    ///
+    /// # Panics
+    /// When the connection is closed: a bug of the caller.
+    pub fn pause_receiving(&mut self, key: ConnectionKey) {
+        let slot = self.slots.open(key);
+        slot.wants_receive = false;
+        if slot.has(Operation::Receive) && !slot.has(Operation::CancelReceive) {
+            slot.begin(Operation::CancelReceive);
+            let cancel = CancelBuilder::user_data(connection_token(Kind::Receive, key));
+            let entry = opcode::AsyncCancel2::new(cancel).build();
+            self.push(entry.user_data(connection_token(Kind::CancelReceive, key)));
+        }
+    }
+
+    /// Sends `bytes[range]`, without waiting for room: [`Event::Sent`] tells how much went.
+    ///
+    /// The bytes are kept alive until that completion; only the reference count changes.
+    ///
+    /// # Panics
+    /// When the connection is closed, a send is in flight for it, or the range is empty or outside the
+    /// bytes: bugs of the caller.
+    ///
+    /// Cost: no system call of its own, no allocation, no atomic.
+    pub fn send(&mut self, key: ConnectionKey, bytes: SharedBytes, range: Range<usize>) {
+        let window = &bytes[range];
+        assert!(!window.is_empty(), "an empty send would complete like one that was refused");
+        let len = u32::try_from(window.len()).expect("batches are far below 4 GiB");
+        let pointer = window.as_ptr();
+        let slot = self.slots.open(key);
+        // DONTWAIT: the send ends within its submission, whatever the socket says, so the bytes are
+        // free again at the end of the turn. NOSIGNAL: a dead peer is an error, not a signal.
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let entry = opcode::Send::new(Fd(slot.raw_descriptor()), pointer, len)
+            .flags(flags.bits().cast_signed())
+            .build()
+            .user_data(connection_token(Kind::Send, key));
+        slot.begin_send(bytes);
+        self.counters.sends += 1;
+        self.push(entry);
+    }
+
+    /// Reports once, as [`Event::Writable`], that the socket takes bytes again.
+    ///
+    /// # Panics
+    /// When the connection is closed or this is already under way: bugs of the caller.
+    pub fn await_writable(&mut self, key: ConnectionKey) {
+        let slot = self.slots.open(key);
+        slot.begin(Operation::Writable);
+        let entry = opcode::PollAdd::new(Fd(slot.raw_descriptor()), u32::from(PollFlags::OUT.bits()))
+            .build()
+            .user_data(connection_token(Kind::Writable, key));
+        self.push(entry);
+    }
+
+    /// Sends FIN after what was sent; inbound goes on.
+    ///
+    /// # Panics
+    /// When the connection is closed or this is already under way: bugs of the caller.
+    pub fn shutdown_write(&mut self, key: ConnectionKey) {
+        const SHUT_WR: i32 = 1;
+        let slot = self.slots.open(key);
+        slot.begin(Operation::ShutdownWrite);
+        let entry = opcode::Shutdown::new(Fd(slot.raw_descriptor()), SHUT_WR)
+            .build()
+            .user_data(connection_token(Kind::ShutdownWrite, key));
+        self.push(entry);
+    }
+
+    /// Ends the connection: cancels what is armed, awaits the terminal completions, closes the
+    /// descriptor and frees the slot. [`Event::Closed`] is the last event of the key.
+    ///
+    /// (A `close(2)` under an armed multishot neither ends it nor sends FIN.)
+    ///
+    /// # Panics
+    /// When the connection is closed already: a bug of the caller.
+    pub fn close(&mut self, key: ConnectionKey) {
+        let slot = self.slots.open(key);
+        slot.closing = true;
+        slot.wants_receive = false;
+        // Also when nothing is in flight: the completion of this cancel is what frees the slot, so that
+        // `Closed` always comes out of `reap`.
+        slot.begin(Operation::CancelConnection);
+        let cancel = CancelBuilder::fd(Fd(slot.raw_descriptor())).all();
+        let entry = opcode::AsyncCancel2::new(cancel).build();
+        self.push(entry.user_data(connection_token(Kind::CancelConnection, key)));
+    }
+
+    /// Like [`Ring::close`], but the peer gets a reset and nothing unsent is sent (SO_LINGER 0).
+    ///
+    /// # Panics
+    /// When the connection is closed already: a bug of the caller.
+    pub fn reset(&mut self, key: ConnectionKey) {
+        let slot = self.slots.open(key);
+        let descriptor = slot.descriptor().expect("a slot in use has a descriptor");
+        // Fails only for what is no socket; closing is all that is left then.
+        let _ = rustix::net::sockopt::set_socket_linger(descriptor, Some(Duration::ZERO));
+        self.close(key);
+    }
+
+    /// The bytes of a lease.
+    #[must_use]
+    pub fn bytes(&self, lease: &Lease) -> &[u8] {
+        self.buffers.bytes(lease)
+    }
+
+    /// Returns a lease's buffer to the kernel.
+    pub fn give_back(&mut self, lease: Lease) {
+        self.buffers.give_back(lease);
+    }
+
+    /// Whether completions wait to be reaped, without a system call.
+    #[must_use]
+    pub fn has_completions(&mut self) -> bool {
+        !self.uring.0.completion().is_empty()
+    }
+
+    /// Enters the kernel: submits what is queued, runs deferred work, waits as told.
+    ///
+    /// # Errors
+    /// Only what makes the ring unusable; the shard stops.
+    pub fn enter(&mut self, wait: Wait) -> Result<(), Errno> {
+        self.feed_starved();
+        self.flush_backlog();
+        let submitter = self.uring.0.submitter();
+        self.counters.enters += 1;
+        let entered = match wait {
+            Wait::No => submitter.submit(),
+            Wait::Forever => submitter.submit_and_wait(1),
+            Wait::AtMost(time) => {
+                let time = Timespec::from(time);
+                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&time))
+            }
+        };
+        match entered {
+            Ok(_) => Ok(()),
+            Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+                // ETIME: the wait ended without an event. INTR: a signal. AGAIN, BUSY: the kernel is short
+                // of memory or has completions to hand over; what was not submitted stays queued.
+                Some(Errno::TIME | Errno::INTR | Errno::AGAIN | Errno::BUSY) => Ok(()),
+                Some(errno) => Err(errno),
+                None => Err(Errno::IO),
+            },
+        }
+    }
+
+    /// Appends what has completed to `events`, without a system call.
+    pub fn reap(&mut self, events: &mut Vec<Event>) {
+        let mut completions = std::mem::take(&mut self.completions);
+        completions.extend(self.uring.0.completion());
+        for completion in completions.drain(..) {
+            self.complete(&completion, events);
+        }
+        self.completions = completions;
+    }
+
+    fn complete(&mut self, completion: &cqueue::Entry, events: &mut Vec<Event>) {
+        let (kind, key) = parse(completion.user_data()).expect("tokens are built by this crate");
+        let more = cqueue::more(completion.flags());
+        if !more {
+            self.in_flight -= 1;
+        }
+        let result = outcome(completion.result());
+        match kind {
+            Kind::Accept => self.accept_completed(result, more, events),
+            Kind::Wake => {
+                if !more {
+                    self.arm_wake();
+                }
+                events.push(Event::Woken);
+            }
+            Kind::Receive => self.receive_completed(key, result, more, completion.flags(), events),
+            Kind::Send => self.send_completed(key, result, events),
+            Kind::Writable => {
+                self.slots.get(key).expect("held open").end(Operation::Writable);
+                self.report_unless_closing(key, Event::Writable(key), events);
+            }
+            Kind::ShutdownWrite => {
+                // Fails only when the peer is gone; receiving tells that too.
+                self.slots.get(key).expect("held open").end(Operation::ShutdownWrite);
+                self.finish_close(key, events);
+            }
+            Kind::CancelReceive => {
+                self.slots.get(key).expect("held open").end(Operation::CancelReceive);
+                self.finish_close(key, events);
+            }
+            Kind::CancelConnection => {
+                self.slots.get(key).expect("held open").end(Operation::CancelConnection);
+                self.finish_close(key, events);
+            }
+            Kind::CancelAccept | Kind::CancelAll => {}
+        }
+    }
+
+    fn accept_completed(&mut self, result: Result<u32, Errno>, more: bool, events: &mut Vec<Event>) {
+        if !more {
+            self.accept_armed = false;
+        }
+        match result {
+            Ok(descriptor) => {
+                // SAFETY: a successful accept completion carries a new descriptor that is ours alone.
+                let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor.cast_signed()) };
+                events.push(Event::Accepted(descriptor));
+                if !more && self.accepting {
+                    self.arm_accept();
+                }
+            }
+            Err(_) if !self.accepting => {}
+            // The client gave up between its SYN and our accept (accept(2)): nothing is wrong here.
+            Err(Errno::CONNABORTED | Errno::INTR | Errno::AGAIN | Errno::PROTO) => {
+                if !more {
+                    self.arm_accept();
+                }
+            }
+            Err(errno) => events.push(Event::AcceptFailed(errno)),
+        }
+        if !self.accepting && !self.accept_armed && self.listener.take().is_some() {
+            events.push(Event::AcceptStopped);
+        }
+    }
+
+    fn receive_completed(
+        &mut self,
+        key: ConnectionKey,
+        result: Result<u32, Errno>,
+        more: bool,
+        flags: u32,
+        events: &mut Vec<Event>,
+    ) {
+        let lease = match result {
+            Ok(len) => cqueue::buffer_select(flags).map(|buffer| self.buffers.lease(buffer, len)),
+            Err(_) => None,
+        };
+        let slot = self.slots.get(key).expect("held open while a receive is in flight");
+        if !more {
+            slot.end(Operation::Receive);
+        }
+        if slot.closing {
+            if let Some(lease) = lease {
+                self.buffers.give_back(lease);
+            }
+            self.finish_close(key, events);
+            return;
+        }
+        let rearm = slot.wants_receive && !more;
+        match (result, lease) {
+            (Ok(1..), Some(lease)) => {
+                events.push(Event::Received(key, lease));
+                if rearm {
+                    self.arm_receive(key);
+                }
+            }
+            (Ok(_), lease) => {
+                slot.wants_receive = false;
+                if let Some(lease) = lease {
+                    self.buffers.give_back(lease);
+                }
+                events.push(Event::ReceiveEnded(key, ReceiveEnd::Eof));
+            }
+            (Err(Errno::NOBUFS), _) => {
+                self.counters.receives_starved += 1;
+                if rearm {
+                    slot.starved = true;
+                    self.starved.push_back(key);
+                }
+            }
+            (Err(Errno::CANCELED | Errno::INTR | Errno::AGAIN), _) => {
+                if rearm {
+                    self.arm_receive(key);
+                }
+            }
+            (Err(errno), _) => {
+                slot.wants_receive = false;
+                events.push(Event::ReceiveEnded(key, ReceiveEnd::Failed(errno)));
+            }
+        }
+    }
+
+    fn send_completed(&mut self, key: ConnectionKey, result: Result<u32, Errno>, events: &mut Vec<Event>) {
+        self.slots.get(key).expect("held open while a send is in flight").end_send();
+        let outcome = match result {
+            Ok(sent) => SendOutcome::Sent(sent),
+            Err(Errno::AGAIN | Errno::INTR) => SendOutcome::WouldBlock,
+            Err(Errno::NOBUFS | Errno::NOMEM) => SendOutcome::NoBuffers,
+            Err(errno) => SendOutcome::Failed(errno),
+        };
+        self.report_unless_closing(key, Event::Sent(key, outcome), events);
+    }
+
+    fn report_unless_closing(&mut self, key: ConnectionKey, event: Event, events: &mut Vec<Event>) {
+        if self.slots.get(key).is_some_and(|slot| slot.closing) {
+            self.finish_close(key, events);
+        } else {
+            events.push(event);
+        }
+    }
+
+    /// Closes the descriptor once the connection is closing and quiet.
+    fn finish_close(&mut self, key: ConnectionKey, events: &mut Vec<Event>) {
+        if self.slots.get(key).is_some_and(|slot| slot.closing && slot.is_quiet()) {
+            drop(self.slots.remove(key));
+            events.push(Event::Closed(key));
+        }
+    }
+
+    fn arm_accept(&mut self) {
+        let listener = self.listener.as_ref().expect("accepting needs a listener").as_raw_fd();
+        const SOCK_CLOEXEC: i32 = 0o2_000_000;
+        let entry = opcode::AcceptMulti::new(Fd(listener)).flags(SOCK_CLOEXEC).build();
+        self.accept_armed = true;
+        self.push(entry.user_data(ring_token(Kind::Accept)));
+    }
+
+    fn arm_wake(&mut self) {
+        let descriptor = self.waker.descriptor().as_raw_fd();
+        // Multishot polls are edge-triggered: each write to the counter is one completion, and nobody reads it.
+        let entry = opcode::PollAdd::new(Fd(descriptor), u32::from(PollFlags::IN.bits()))
+            .multi(true)
+            .build()
+            .user_data(ring_token(Kind::Wake));
+        self.push(entry);
+    }
+
+    fn arm_receive(&mut self, key: ConnectionKey) {
+        let slot = self.slots.open(key);
+        slot.begin(Operation::Receive);
+        let entry = opcode::RecvMulti::new(Fd(slot.raw_descriptor()), BUFFER_GROUP)
+            .build()
+            .user_data(connection_token(Kind::Receive, key));
+        self.push(entry);
+    }
+
+    /// Arms starved receives again, as many as there are buffers: one more would be starved at once.
+    fn feed_starved(&mut self) {
+        let mut buffers = self.buffers.available();
+        while buffers > 0
+            && let Some(key) = self.starved.pop_front()
+        {
+            let Some(slot) = self.slots.get(key) else { continue };
+            slot.starved = false;
+            if slot.wants_receive && !slot.closing && !slot.has(Operation::Receive) {
+                self.arm_receive(key);
+                buffers -= 1;
+            }
+        }
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.counters.operations += 1;
+        self.in_flight += 1;
+        if !self.backlog.is_empty() || !self.try_push(&entry) {
+            self.backlog.push_back(entry);
+            self.flush_backlog();
+        }
+    }
+
+    fn try_push(&mut self, entry: &Entry) -> bool {
+        // SAFETY: what an entry points to outlives the operation: the bytes of a send are held by its slot
+        // until the completion, a receive names the buffer group only, descriptors are closed by
+        // `finish_close` after the last completion, and `Drop` waits for what is left.
+        unsafe { self.uring.0.submission().push(entry) }.is_ok()
+    }
+
+    /// Moves waiting entries into the submission queue, submitting a full one.
+    fn flush_backlog(&mut self) {
+        while let Some(entry) = self.backlog.pop_front() {
+            if self.try_push(&entry) {
+                continue;
+            }
+            self.counters.enters += 1;
+            // An error leaves the queue full: the entries wait for the next `enter`, which reports it.
+            let _ = self.uring.0.submitter().submit();
+            if !self.try_push(&entry) {
+                self.backlog.push_front(entry);
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Ring {
+    /// Ends all operations before the memory that they name goes.
+    fn drop(&mut self) {
+        /// Cancelling sockets and polls takes microseconds; a kernel that needs longer is beyond help.
+        const ROUNDS_MAX: u32 = 100;
+        self.accepting = false;
+        self.starved.clear();
+        let cancel = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
+        self.push(cancel.user_data(ring_token(Kind::CancelAll)));
+        let mut completions = Vec::new();
+        for _ in 0..ROUNDS_MAX {
+            if self.enter(Wait::AtMost(Duration::from_millis(10))).is_err() {
+                break;
+            }
+            completions.extend(self.uring.0.completion());
+            for completion in completions.drain(..) {
+                if !cqueue::more(completion.flags()) {
+                    self.in_flight -= 1;
+                }
+                if let (Some((Kind::Accept, _)), Ok(descriptor)) =
+                    (parse(completion.user_data()), outcome(completion.result()))
+                {
+                    // SAFETY: a successful accept completion carries a new descriptor that is ours alone.
+                    drop(unsafe { OwnedFd::from_raw_fd(descriptor.cast_signed()) });
+                }
+            }
+            if self.in_flight == 0 {
+                return;
+            }
+        }
+        // Leaking is the only sound end: the kernel may still use the memory.
+        self.slots.leak_lent_memory();
+        self.buffers.leak();
+    }
+}
+
+/// A completion's result: a count or descriptor, or the error that a negative one stands for.
+fn outcome(result: i32) -> Result<u32, Errno> {
+    u32::try_from(result).map_err(|_| Errno::from_raw_os_error(-result))
+}
