@@ -336,10 +336,11 @@ impl Ring {
         self.buffers.give_back(lease);
     }
 
-    /// Whether completions wait to be reaped, without a system call.
+    /// Whether completions wait to be reaped, or are ready for the next [`Ring::enter`] to make them;
+    /// no system call.
     #[must_use]
-    pub fn has_completions(&mut self) -> bool {
-        !self.uring.0.completion().is_empty()
+    pub fn has_work(&mut self) -> bool {
+        !self.uring.0.completion().is_empty() || self.uring.0.submission().taskrun()
     }
 
     /// Enters the kernel: submits what is queued, runs deferred work, waits as told.

@@ -1,0 +1,41 @@
+//! Messages from the control plane into a shard's thread, seen between two chunks of operations.
+
+use crossbeam_channel::Sender;
+use tickwire_ring::Waker;
+use tokio::sync::oneshot;
+
+use crate::shard::metrics::ShardMetrics;
+
+/// What a shard can be told.
+#[derive(Debug)]
+pub enum ShardCommand {
+    /// Send the metrics as they are now; they are balanced.
+    ReadMetrics(oneshot::Sender<ShardMetrics>),
+    /// Accept nobody any more, end all sessions, and return when the last connection is gone.
+    Shutdown,
+}
+
+/// The control plane's end of one shard.
+#[derive(Clone, Debug)]
+pub struct ShardHandle {
+    commands: Sender<ShardCommand>,
+    waker: Waker,
+}
+
+impl ShardHandle {
+    /// Joins the sending end of a shard's commands and the waker of its ring.
+    #[must_use]
+    pub fn new(commands: Sender<ShardCommand>, waker: Waker) -> Self {
+        Self { commands, waker }
+    }
+
+    /// Sends a command and wakes the shard. One that has ended ignores it; a reply then never comes, which
+    /// its receiver notices.
+    ///
+    /// Cost: a system call. Commands are rare, so it is made whether the shard sleeps or not.
+    pub fn send(&self, command: ShardCommand) {
+        if self.commands.send(command).is_ok() {
+            self.waker.wake();
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! The io_uring driver: one ring, one listener and one shard on one pinned thread.
+//!
+//! ```text
+//!   commands ─┐
+//!   mailbox ──┼─► step: shard input ─► up to CHUNK_OPERATIONS operations ─► enter ─► events ─► shard input
+//!   events ───┘     ▲                                                                    │
+//!                   └───────────────────── until nothing is left to do ──────────────────┘
+//!                                                     │
+//!                                         short poll, announce sleep, look once more, wait
+//! ```
+//! Under fan-out its only system call is io_uring_enter, once per chunk.
+
+mod listener;
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use tickwire_ring::{ConnectionKey, Errno, Event, ReceiveEnd, Ring, RingConfig, SetupError, Wait, Waker};
+use tracing::{debug, warn};
+
+use crate::clock::{Clock, Now};
+use crate::driver::command::ShardCommand;
+use crate::driver::transport::Transport;
+use crate::limits::{
+    CHUNK_OPERATIONS, Limits, MAILBOX_BUDGET, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS, REFUSAL_SLOTS,
+    RETRY_PAUSE_MS, SUBMISSION_ENTRIES,
+};
+use crate::mailbox::{MailboxReceiver, SharedUpdate, WakeShard};
+use crate::shard::{Capacity, ConnectionId, Operation, SendOutcome, Shard};
+pub use listener::{ListenError, Listeners};
+
+/// Connections open in the whole process.
+pub type OpenConnections = Arc<AtomicU32>;
+
+/// Sizes of a shard's ring.
+#[must_use]
+pub fn ring_config(limits: &Limits) -> RingConfig {
+    RingConfig {
+        // Any shard may come to hold all of them: the kernel spreads connections by a hash.
+        connections_max: limits.connections_max.saturating_add(REFUSAL_SLOTS),
+        submission_entries: SUBMISSION_ENTRIES,
+        receive_buffers: RECEIVE_BUFFERS,
+        receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+    }
+}
+
+/// Wakes the ring that a shard's thread waits in.
+#[derive(Debug)]
+pub struct WakeRing(pub Waker);
+
+impl WakeShard for WakeRing {
+    fn wake(&self) {
+        self.0.wake();
+    }
+}
+
+/// Executes one shard's operations.
+#[derive(Debug)]
+pub struct UringDriver {
+    ring: Ring,
+    shard: Shard,
+    mailbox: Option<MailboxReceiver>,
+    commands: Receiver<ShardCommand>,
+    clock: Clock,
+    connections_max: u32,
+    open_connections: OpenConnections,
+    /// How long to look at the mailbox before sleeping; waking costs the waker 16 µs.
+    poll_ns: u64,
+    transport: Transport,
+    stopping: bool,
+    /// When to try accepting again after the kernel refused.
+    resume_accepting_ns: Option<u64>,
+    events: Vec<Event>,
+    updates: Vec<SharedUpdate>,
+}
+
+/// What a driver is made of, beside its ring.
+#[derive(Debug)]
+pub struct UringDriverParts {
+    /// The state machine.
+    pub shard: Shard,
+    /// Where commands come from.
+    pub commands: Receiver<ShardCommand>,
+    /// The process's clock.
+    pub clock: Clock,
+    /// What the operator chose.
+    pub limits: Limits,
+    /// Shared by all shards.
+    pub open_connections: OpenConnections,
+    /// How long to poll before sleeping; 0 where ingest needs this core.
+    pub poll_ns: u64,
+}
+
+impl UringDriver {
+    /// Sets the ring up. To be called on the shard's thread: the ring belongs to the thread that makes it.
+    ///
+    /// # Errors
+    /// What this machine lacks, with the remedy.
+    pub fn new(parts: UringDriverParts) -> Result<Self, SetupError> {
+        Ok(Self {
+            ring: Ring::new(&ring_config(&parts.limits))?,
+            shard: parts.shard,
+            mailbox: None,
+            commands: parts.commands,
+            clock: parts.clock,
+            connections_max: parts.limits.connections_max,
+            open_connections: parts.open_connections,
+            poll_ns: parts.poll_ns,
+            transport: Transport::Plain,
+            stopping: false,
+            resume_accepting_ns: None,
+            events: Vec::new(),
+            updates: Vec::new(),
+        })
+    }
+
+    /// A handle that ends the waiting of this driver's thread.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.ring.waker()
+    }
+
+    /// Serves until [`ShardCommand::Shutdown`] was carried out.
+    ///
+    /// # Errors
+    /// The ring has become unusable.
+    pub fn run(
+        mut self,
+        listener: TcpListener,
+        mailbox: MailboxReceiver,
+    ) -> Result<(), Errno> {
+        self.ring.accept_on(listener.into());
+        self.mailbox = Some(mailbox);
+        let mut turn_started_ns = self.clock.monotonic_ns();
+        loop {
+            let worked = self.step()?;
+            if !self.shard.is_fanning_out() {
+                let ended_ns = self.clock.monotonic_ns();
+                self.shard.end_turn(turn_started_ns, ended_ns);
+                turn_started_ns = ended_ns;
+            }
+            if worked {
+                continue;
+            }
+            if self.stopping && self.shard.open_connections() == 0 {
+                // Teardown that is still in the kernel goes with the ring.
+                return Ok(());
+            }
+            self.sleep()?;
+            turn_started_ns = self.clock.monotonic_ns();
+        }
+    }
+
+    /// One round: input to the shard, a chunk of its operations to the kernel, events back. Returns whether
+    /// there was anything to do.
+    fn step(&mut self) -> Result<bool, Errno> {
+        let now = self.clock.now();
+        self.take_commands(now);
+        self.take_mail();
+        if self.resume_accepting_ns.is_some_and(|due| due <= now.monotonic_ns) {
+            self.resume_accepting_ns = None;
+            self.ring.resume_accepting();
+        }
+        self.shard.handle_timeout(now);
+        self.publish_interest();
+        let mut executed = 0;
+        while executed < CHUNK_OPERATIONS
+            && let Some(operation) = self.shard.poll_output()
+        {
+            self.execute(operation);
+            executed += 1;
+        }
+        if executed > 0 || self.ring.has_work() {
+            self.ring.enter(Wait::No)?;
+        }
+        let handled = self.handle_events(now);
+        Ok(executed > 0 || handled)
+    }
+
+    fn take_commands(&mut self, now: Now) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                // The asker may have given up; that is its business.
+                ShardCommand::ReadMetrics(reply) => drop(reply.send(self.shard.metrics())),
+                ShardCommand::Shutdown => {
+                    self.stopping = true;
+                    self.ring.stop_accepting();
+                    self.shard.handle_shutdown(now);
+                }
+            }
+        }
+    }
+
+    fn take_mail(&mut self) {
+        if let Some(mailbox) = &mut self.mailbox
+            && self.shard.has_room_for_updates()
+        {
+            mailbox.take(MAILBOX_BUDGET, &mut self.updates);
+            self.shard.take_updates(&mut self.updates);
+        }
+    }
+
+    fn publish_interest(&mut self) {
+        if let Some(mailbox) = &self.mailbox {
+            for (topic, interested) in self.shard.drain_interest_changes() {
+                mailbox.set_interest(topic, interested);
+            }
+        }
+    }
+
+    fn execute(&mut self, operation: Operation) {
+        match operation {
+            Operation::Send { connection, bytes, range } => {
+                let (bytes, range) = self.transport.seal(bytes, range);
+                self.ring.send(key(connection), bytes, range);
+            }
+            Operation::AwaitWritable(connection) => self.ring.await_writable(key(connection)),
+            Operation::PauseReceiving(connection) => self.ring.pause_receiving(key(connection)),
+            Operation::ResumeReceiving(connection) => self.ring.receive(key(connection)),
+            Operation::ShutdownWrite(connection) => self.ring.shutdown_write(key(connection)),
+            Operation::Close(connection) => self.ring.close(key(connection)),
+            Operation::Reset(connection) => self.ring.reset(key(connection)),
+        }
+    }
+
+    /// Hands what completed to the shard. Returns whether there was anything.
+    fn handle_events(&mut self, now: Now) -> bool {
+        let mut events = std::mem::take(&mut self.events);
+        self.ring.reap(&mut events);
+        let any = !events.is_empty();
+        // Outcomes of sends first: the shard must know them before it sees other input of the connection.
+        for event in &events {
+            if let Event::Sent(from, outcome) = event {
+                let outcome = self.transport.taken(send_outcome(*outcome));
+                self.shard.handle_sent(connection(*from), outcome, now);
+            }
+        }
+        for event in events.drain(..) {
+            self.handle_event(event, now);
+        }
+        self.events = events;
+        any
+    }
+
+    fn handle_event(&mut self, event: Event, now: Now) {
+        match event {
+            Event::Sent(..) | Event::Woken | Event::AcceptStopped => {}
+            Event::Accepted(descriptor) => self.accept(descriptor, now),
+            Event::AcceptFailed(errno) => {
+                warn!(%errno, "accepting paused; is the file limit reached?");
+                self.resume_accepting_ns = Some(now.monotonic_ns + RETRY_PAUSE_MS * 1_000_000);
+            }
+            Event::Received(from, lease) => {
+                let bytes = self.transport.open(self.ring.bytes(&lease));
+                self.shard.handle_input(connection(from), bytes, now);
+                self.ring.give_back(lease);
+            }
+            Event::ReceiveEnded(from, end) => {
+                let failed = matches!(end, ReceiveEnd::Failed(_));
+                self.shard.handle_receive_ended(connection(from), failed, now);
+            }
+            Event::Writable(from) => self.shard.handle_writable(connection(from), now),
+            Event::Closed(from) => {
+                self.open_connections.fetch_sub(1, Ordering::Relaxed);
+                self.shard.handle_closed(connection(from));
+            }
+        }
+    }
+
+    fn accept(&mut self, descriptor: OwnedFd, now: Now) {
+        if self.stopping {
+            return;
+        }
+        let Ok(key) = self.ring.adopt(descriptor) else {
+            debug!("no slot left to refuse a connection in; closed unanswered");
+            return;
+        };
+        let open = self.open_connections.fetch_add(1, Ordering::Relaxed);
+        let capacity =
+            if open < self.connections_max { Capacity::Available } else { Capacity::Exhausted };
+        self.shard.handle_accepted(connection(key), capacity, now);
+        self.ring.receive(key);
+    }
+
+    /// Waits for an event, a wake-up or the next deadline.
+    fn sleep(&mut self) -> Result<(), Errno> {
+        let deadline_ns = [self.shard.next_deadline_ns(), self.resume_accepting_ns]
+            .into_iter()
+            .flatten()
+            .min();
+        if self.poll_before_sleep(deadline_ns) {
+            return Ok(());
+        }
+        let may_sleep = self.mailbox.as_ref().is_none_or(MailboxReceiver::announce_sleep);
+        // A command sent after this look comes with a wake-up of the ring.
+        let entered = if may_sleep && self.commands.is_empty() {
+            self.ring.enter(match deadline_ns {
+                Some(deadline_ns) => {
+                    let now_ns = self.clock.monotonic_ns();
+                    Wait::AtMost(Duration::from_nanos(deadline_ns.saturating_sub(now_ns)))
+                }
+                None => Wait::Forever,
+            })
+        } else {
+            Ok(())
+        };
+        if let Some(mailbox) = &self.mailbox {
+            mailbox.awake();
+        }
+        entered
+    }
+
+    /// Looks for work for `poll_ns`; returns whether some came.
+    fn poll_before_sleep(&mut self, deadline_ns: Option<u64>) -> bool {
+        if self.poll_ns == 0 {
+            return false;
+        }
+        let until_ns = self.clock.monotonic_ns() + self.poll_ns;
+        let until_ns = deadline_ns.map_or(until_ns, |deadline_ns| until_ns.min(deadline_ns));
+        loop {
+            let mail = self.mailbox.as_ref().is_some_and(|mailbox| !mailbox.is_empty());
+            if mail || self.ring.has_work() || !self.commands.is_empty() {
+                return true;
+            }
+            if self.clock.monotonic_ns() >= until_ns {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
+
+fn key(connection: ConnectionId) -> ConnectionKey {
+    ConnectionKey { slot: connection.slot, generation: connection.generation }
+}
+
+fn connection(key: ConnectionKey) -> ConnectionId {
+    ConnectionId { slot: key.slot, generation: key.generation }
+}
+
+fn send_outcome(outcome: tickwire_ring::SendOutcome) -> SendOutcome {
+    match outcome {
+        tickwire_ring::SendOutcome::Sent(taken) => SendOutcome::Sent(taken as usize),
+        tickwire_ring::SendOutcome::WouldBlock => SendOutcome::Sent(0),
+        tickwire_ring::SendOutcome::NoBuffers => SendOutcome::NoBuffers,
+        tickwire_ring::SendOutcome::Failed(_) => SendOutcome::Failed,
+    }
+}

@@ -1,0 +1,14 @@
+//! Where updates come from, and what is done to each exactly once.
+//!
+//! ```text
+//!  redis ──────┐
+//!  simulated ──┼─► Pipeline: decode ─► duplicate window ─► topic, seq ─► frame ─► every shard's mailbox
+//!  publish ────┘
+//! ```
+//! All of it runs on the ingest thread. Nothing here waits for a shard: a full mailbox conflates.
+
+mod pipeline;
+pub mod simulated;
+mod topics;
+
+pub use pipeline::{IngestMetrics, Pipeline, PipelineConfig, Published, Source};

@@ -1,0 +1,178 @@
+//! From a payload to every shard's mailbox, without waiting for anybody.
+
+use std::sync::Arc;
+
+use tickwire_protocol::publication::{Publication, PublicationDecoder, RejectReason};
+
+use super::topics::PublishedTopics;
+use crate::clock::{Clock, Now};
+use crate::mailbox::{MailboxSender, Update};
+
+/// Where a payload came from; a label of `tickwire_ingest_updates_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Source {
+    /// Redis Pub/Sub.
+    Redis,
+    /// The built-in feed.
+    Simulated,
+    /// `POST /publish`.
+    Http,
+}
+
+impl Source {
+    /// The labels, in the order of the variants.
+    pub const LABELS: [&'static str; 3] = ["redis", "simulated", "http"];
+}
+
+/// What the operator chose.
+#[derive(Clone, Copy, Debug)]
+pub struct PipelineConfig {
+    /// Channels that may be published.
+    pub topics_max: u32,
+    /// How long an equal object is a duplicate; 0 = never.
+    pub duplicate_window_ns: u64,
+}
+
+/// Running counts of ingest.
+#[derive(Clone, Debug, Default)]
+pub struct IngestMetrics {
+    /// Accepted updates by [`Source`].
+    pub updates: [u64; Source::LABELS.len()],
+    /// By [`RejectReason`].
+    pub rejected: [u64; RejectReason::ALL.len()],
+    /// Equal objects within the window.
+    pub duplicates: u64,
+    /// Keys that a rebuilt object lost.
+    pub keys_dropped: u64,
+    /// Channels published so far.
+    pub topics: u64,
+    /// By shard: updates that a newer one replaced while the mailbox was full.
+    pub conflated: Vec<u64>,
+}
+
+/// What became of one payload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Elements that were accepted; duplicates are.
+    pub accepted: usize,
+    /// Elements that were not, by index within the batch (0 for a single object), and why.
+    pub rejected: Vec<(usize, RejectReason)>,
+}
+
+/// Decodes, checks, numbers and frames each update once. Lives on the ingest thread.
+#[derive(Debug)]
+pub struct Pipeline {
+    config: PipelineConfig,
+    clock: Clock,
+    decoder: PublicationDecoder,
+    publisher: Publisher,
+}
+
+/// The part of the pipeline behind the decoder.
+#[derive(Debug)]
+struct Publisher {
+    topics: PublishedTopics,
+    mailboxes: Vec<MailboxSender>,
+    metrics: IngestMetrics,
+    frame: Vec<u8>,
+}
+
+impl Pipeline {
+    /// A pipeline into these mailboxes, one per shard.
+    #[must_use]
+    pub fn new(config: PipelineConfig, clock: Clock, mailboxes: Vec<MailboxSender>) -> Self {
+        let publisher = Publisher {
+            topics: PublishedTopics::new(config.topics_max),
+            mailboxes,
+            metrics: IngestMetrics::default(),
+            frame: Vec::new(),
+        };
+        Self { config, clock, decoder: PublicationDecoder::new(), publisher }
+    }
+
+    /// Takes in one payload: an object or a batch of them. [`Pipeline::flush`] after the last of several
+    /// makes the shards see them.
+    ///
+    /// `channel_symbol` is the symbol that the Redis channel's name gives, for objects that name none.
+    ///
+    /// Cost per update: two allocations (the update and its frame) and one reference count per shard.
+    pub fn publish(&mut self, source: Source, payload: &[u8], channel_symbol: Option<&str>) -> Published {
+        let now = self.clock.now();
+        let window_ns = self.config.duplicate_window_ns;
+        let mut published = Published::default();
+        let publisher = &mut self.publisher;
+        let decoded = self.decoder.decode(payload, channel_symbol, &mut |index, element| {
+            let taken = element.and_then(|publication| publisher.take(source, &publication, now, window_ns));
+            match taken {
+                Ok(()) => published.accepted += 1,
+                Err(reason) => published.rejected.push((index, reason)),
+            }
+        });
+        if let Err(reason) = decoded {
+            published.rejected.push((0, reason));
+        }
+        for (_, reason) in &published.rejected {
+            publisher.metrics.rejected[*reason as usize] += 1;
+        }
+        published
+    }
+
+    /// Wakes the shards that sleep and have a subscriber for something that was published.
+    pub fn flush(&mut self) {
+        self.publisher.mailboxes.iter_mut().for_each(MailboxSender::flush);
+    }
+
+    /// Moves what waits for room into the mailboxes that have some; called when a shard has drained its own.
+    pub fn refill(&mut self) {
+        for mailbox in &mut self.publisher.mailboxes {
+            mailbox.refill();
+            mailbox.flush();
+        }
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn metrics(&self) -> IngestMetrics {
+        let conflated = self.publisher.mailboxes.iter().map(MailboxSender::conflated).collect();
+        IngestMetrics { conflated, ..self.publisher.metrics.clone() }
+    }
+}
+
+impl Publisher {
+    fn take(
+        &mut self,
+        source: Source,
+        publication: &Publication<'_>,
+        now: Now,
+        window_ns: u64,
+    ) -> Result<(), RejectReason> {
+        let topic =
+            self.topics.resolve(publication.channel()).ok_or(RejectReason::TopicsExhausted)?;
+        if window_ns > 0 && topic.is_duplicate(publication, now.monotonic_ns, window_ns) {
+            self.metrics.duplicates += 1;
+            return Ok(());
+        }
+        topic.sequence += 1;
+        if topic.sequence == 1 {
+            self.metrics.topics += 1;
+        }
+        self.frame.clear();
+        publication.append_frame(topic.sequence, now.wall, &mut self.frame);
+        let update = Arc::new(Update {
+            topic: topic.id,
+            channel: topic.channel.clone(),
+            class: topic.class,
+            sequence: topic.sequence,
+            received_ns: now.monotonic_ns,
+            frame: self.frame.as_slice().into(),
+        });
+        topic.note(update.clone(), publication);
+        self.metrics.updates[source as usize] += 1;
+        self.metrics.keys_dropped += u64::from(publication.keys_dropped());
+        for mailbox in &mut self.mailboxes {
+            mailbox.push(update.clone());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! Every bound of the engine, each with what happens when it is reached, and the sum of what they allow.
+//!
+//! Bounds of the wire itself (message, symbol and head sizes) stand in `tickwire_protocol::limits`.
+
+use std::fmt;
+
+use tickwire_protocol::limits::{COMMAND_BYTES_MAX, PUBLICATION_BYTES_MAX, REQUEST_HEAD_BYTES_MAX};
+
+/// Channels one client may be subscribed to. One more is refused with `SUBSCRIPTION_LIMIT_EXCEEDED`.
+pub const SUBSCRIPTIONS_PER_CLIENT_MAX: usize = 2_048;
+
+/// Slots of a shard above its share of connections, to answer `503` in. Beyond them a connection is
+/// closed unanswered.
+pub const REFUSAL_SLOTS: u32 = 64;
+
+/// Frames by index in the ring of a queued client. A full ring makes the client conflating. 256 is five
+/// seconds of 50 updates a second.
+pub const QUEUE_FRAMES_MAX: usize = 256;
+
+/// Replies waiting for one client. Beyond it the client is not read from until half of them are gone.
+pub const CONTROL_BYTES_MAX: usize = 16 * 1024;
+
+/// Inbound bytes kept for one client that is not read from: what the kernel had delivered before the
+/// receive was cancelled (32 buffers a wake-up, the kernel's MULTISHOT_MAX_RETRY). Beyond it the
+/// client is closed with 1008.
+pub const PARKED_BYTES_MAX: usize = 256 * 1024;
+
+/// Inbound bytes kept for all clients of a shard (partial and parked messages). Beyond it the client
+/// that sends more is closed with 1013.
+pub const INBOUND_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Frame bytes a shard may keep for queued clients and last values. Beyond it queued clients become
+/// conflating, which lets go of all but last values.
+pub const FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes of one send to one client, and of one group's batch before its values are conflated per topic.
+pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+
+/// Frames taken from the mailbox and not yet in a batch. Beyond it the mailbox is left alone until the
+/// fan-out has caught up; it then conflates.
+pub const PENDING_FRAMES_MAX: usize = 4_096;
+
+/// Operations executed between two looks at completions, inbound and mailbox. 64 sends cost 0.98 of a bare
+/// `send()` loop, 16 cost 1.04; above 64 only latency grows.
+pub const CHUNK_OPERATIONS: usize = 64;
+
+/// Updates taken from the mailbox at one look.
+pub const MAILBOX_BUDGET: usize = 256;
+
+/// Updates in the ring between ingest and one shard. A full one makes ingest keep the newest value per
+/// topic instead, until the shard has drained half of it.
+pub const MAILBOX_UPDATES: usize = 8_192;
+
+/// `reliable` updates kept while a mailbox is full. Beyond it they are lost to that shard: the
+/// subscribers of those channels are closed with 1013 and what they missed is counted as dropped.
+pub const MAILBOX_RELIABLE_MAX: usize = 8_192;
+
+/// Buffers of a shard for inbound bytes. When all are in use, receives wait.
+pub const RECEIVE_BUFFERS: u16 = 1_024;
+
+/// Size of one of them; a subscribe command of 50 symbols fits.
+pub const RECEIVE_BUFFER_BYTES: u32 = 4_096;
+
+/// Entries of the submission queue: a chunk of sends and what else a turn may add.
+pub const SUBMISSION_ENTRIES: u32 = 256;
+
+/// A handshake that takes longer is closed.
+pub const HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
+
+/// From the first step of closing until the descriptor goes, whatever the peer does.
+pub const CLOSE_TIMEOUT_MS: u64 = 1_000;
+
+/// Pause after the kernel had no memory for a send, and after it had no descriptor for an accept.
+pub const RETRY_PAUSE_MS: u64 = 50;
+
+const _: () = assert!(CONTROL_BYTES_MAX >= 4 * 1024, "a reply to one command must fit several times");
+const _: () = assert!(PARKED_BYTES_MAX >= 32 * RECEIVE_BUFFER_BYTES as usize);
+const _: () = assert!(PARKED_BYTES_MAX >= COMMAND_BYTES_MAX && PARKED_BYTES_MAX >= REQUEST_HEAD_BYTES_MAX);
+const _: () = assert!(BATCH_BYTES_MAX >= 2 * PUBLICATION_BYTES_MAX, "a batch holds the largest frame");
+const _: () = assert!(SUBMISSION_ENTRIES as usize >= 2 * CHUNK_OPERATIONS);
+
+/// Memory one connection holds while it is idle, on the plain transport.
+pub const IDLE_CONNECTION_BYTES: u64 = 512;
+
+/// What an operator can choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections of the whole process. One more gets `503` with `Retry-After`.
+    pub connections_max: u32,
+    /// Channels that publishers may create. An update for one more is rejected as `topics_exhausted`;
+    /// as many again may exist by subscription alone, one more is refused to the client.
+    pub topics_max: u32,
+}
+
+/// What may be held at most, by holder, in bytes.
+#[derive(Clone, Debug)]
+pub struct MemoryBound {
+    holders: Vec<(&'static str, u64)>,
+}
+
+impl MemoryBound {
+    /// Sums up for `shards` shards.
+    #[must_use]
+    pub fn of(limits: &Limits, shards: u64) -> Self {
+        let connections = u64::from(limits.connections_max);
+        let topics = u64::from(limits.topics_max);
+        let publication = PUBLICATION_BYTES_MAX as u64 + 64;
+        let queue = (QUEUE_FRAMES_MAX * size_of::<u32>() + CONTROL_BYTES_MAX) as u64;
+        let mailbox = (MAILBOX_UPDATES + MAILBOX_RELIABLE_MAX) as u64;
+        Self {
+            holders: vec![
+                ("connections", connections * IDLE_CONNECTION_BYTES),
+                ("queues and replies", connections * queue),
+                ("frames", shards * FRAME_BYTES_MAX as u64),
+                ("inbound", shards * INBOUND_BYTES_MAX as u64),
+                ("receive buffers", shards * u64::from(RECEIVE_BUFFERS) * u64::from(RECEIVE_BUFFER_BYTES)),
+                // Updates are shared between shards: one copy, whoever holds it.
+                ("last values", topics * publication),
+                ("mailboxes", mailbox * publication),
+            ],
+        }
+    }
+
+    /// Each holder and its bytes.
+    #[must_use]
+    pub fn holders(&self) -> &[(&'static str, u64)] {
+        &self.holders
+    }
+
+    /// The sum.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.holders.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+impl fmt::Display for MemoryBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MIB: u64 = 1024 * 1024;
+        write!(f, "{} MiB =", self.total_bytes().div_ceil(MIB))?;
+        for (index, (holder, bytes)) in self.holders.iter().enumerate() {
+            let plus = if index == 0 { "" } else { " +" };
+            write!(f, "{plus} {holder} {}", bytes.div_ceil(MIB))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_is_the_sum_of_its_holders_and_grows_with_each_choice() {
+        let limits = Limits { connections_max: 1_000, topics_max: 100 };
+        let bound = MemoryBound::of(&limits, 1);
+        let sum: u64 = bound.holders().iter().map(|(_, bytes)| bytes).sum();
+        assert_eq!(bound.total_bytes(), sum);
+        for more in [
+            MemoryBound::of(&Limits { connections_max: 2_000, ..limits }, 1),
+            MemoryBound::of(&Limits { topics_max: 200, ..limits }, 1),
+            MemoryBound::of(&limits, 2),
+        ] {
+            assert!(more.total_bytes() > bound.total_bytes());
+        }
+        assert!(bound.to_string().contains("mailboxes"));
+    }
+}

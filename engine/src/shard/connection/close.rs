@@ -1,0 +1,110 @@
+//! Ending a connection so that the peer gets the last bytes: close frame, FIN, discard until EOF, close.
+//!
+//! Closing a descriptor with unread input makes the kernel send a reset, which destroys what the peer has
+//! not read yet. Hence FIN first, and input is discarded until the peer's FIN or the close timeout.
+
+use tickwire_protocol::error_code::CloseCode;
+use tickwire_protocol::frame::append_close;
+
+use super::{InFlight, Phase};
+use crate::clock::Now;
+use crate::limits::CLOSE_TIMEOUT_MS;
+use crate::shard::Shard;
+use crate::shard::operation::{CloseReason, Operation};
+use crate::shard::timer::TimerKind;
+
+impl Shard {
+    /// Ends a session with a close frame. Values that wait are cancelled; a frame that is partly sent is
+    /// completed first.
+    pub(in crate::shard) fn begin_close(
+        &mut self,
+        slot: u32,
+        code: CloseCode,
+        text: &str,
+        reason: CloseReason,
+    ) {
+        if self.connections[slot as usize].phase != Phase::Open {
+            return;
+        }
+        // First of all: leaving queues values, which may overflow and end up here again.
+        self.connections[slot as usize].phase = Phase::Flushing;
+        self.leave_group(slot);
+        append_close(&mut self.outbound(slot).control, code, text);
+        let now = self.now;
+        self.begin_flushing(slot, reason, now);
+    }
+
+    /// Ends a connection once what is queued in replies has been sent.
+    pub(in crate::shard) fn begin_flushing(&mut self, slot: u32, reason: CloseReason, now: Now) {
+        let connection = &mut self.connections[slot as usize];
+        connection.phase = Phase::Flushing;
+        connection.close_reason = Some(reason);
+        self.drop_inbound(slot);
+        let deadline_ns = now.monotonic_ns + CLOSE_TIMEOUT_MS * 1_000_000;
+        let connection = &mut self.connections[slot as usize];
+        self.timers.arm(deadline_ns, connection.id(slot), TimerKind::Close);
+        let was_paused = std::mem::take(&mut connection.receiving_paused);
+        if was_paused {
+            // What the peer sends is discarded from now on, but it must be read.
+            self.operations.push_back(Operation::ResumeReceiving(connection.id(slot)));
+        }
+        self.schedule_flush(slot);
+    }
+
+    /// The last byte is sent: FIN, and wait for the peer's.
+    pub(in crate::shard) fn begin_lingering(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot as usize];
+        let id = connection.id(slot);
+        if connection.eof {
+            return self.end(slot, None, false);
+        }
+        connection.phase = Phase::Lingering;
+        self.operations.push_back(Operation::ShutdownWrite(id));
+    }
+
+    /// Has the driver close the connection; whatever waits is cancelled.
+    pub(in crate::shard) fn end(&mut self, slot: u32, reason: Option<CloseReason>, reset: bool) {
+        let connection = &mut self.connections[slot as usize];
+        if matches!(connection.phase, Phase::Free | Phase::Ended) {
+            return;
+        }
+        let reason = connection.close_reason.or(reason).unwrap_or(CloseReason::Failed);
+        self.counters.closes[reason as usize] += 1;
+        self.leave_group(slot);
+        self.drop_inbound(slot);
+        let connection = &mut self.connections[slot as usize];
+        if let InFlight::Batch { batch, first } = std::mem::replace(&mut connection.in_flight, InFlight::Nothing) {
+            let content = self.batches.get_mut(batch);
+            content.in_flight -= 1;
+            self.ledger.cancel_in_flight((content.frames.len() - first as usize) as u64);
+            self.batches.release_done(batch, &mut self.frames, &mut self.pool);
+        }
+        if let Some(mut outbound) = connection.outbound.take() {
+            outbound.abandon_send(&mut self.pool, &mut self.frames, &mut self.ledger);
+            outbound.pong = None;
+            outbound.control.clear();
+            self.outbounds.give_back(outbound);
+        }
+        connection.phase = Phase::Ended;
+        connection.flush_queued = false;
+        self.open_connections -= 1;
+        let id = connection.id(slot);
+        self.operations.push_back(if reset { Operation::Reset(id) } else { Operation::Close(id) });
+    }
+
+    /// Ends all subscriptions; values that wait are cancelled.
+    fn leave_group(&mut self, slot: u32) {
+        self.settle(slot);
+        if let Some(outbound) = &mut self.connections[slot as usize].outbound {
+            let removed = outbound.clear_values(&mut self.frames);
+            self.ledger.cancel(removed);
+        }
+        self.change_group(slot, &[]);
+    }
+
+    fn drop_inbound(&mut self, slot: u32) {
+        if let Some(inbound) = self.connections[slot as usize].inbound.take() {
+            self.inbound_bytes -= inbound.bytes();
+        }
+    }
+}

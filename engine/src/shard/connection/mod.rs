@@ -1,0 +1,16 @@
+//! One client: from its request to the end of its descriptor.
+//!
+//! ```text
+//!  accepted ─► Handshake ─► Open ─► Flushing ─► Lingering ─► Ended ─► slot free
+//!                 │            │     close frame   FIN sent,     Close or Reset
+//!                 └────────────┴──►  still queued  discarding    was yielded
+//!                  answer was no upgrade            until EOF
+//! ```
+//! EOF, failure and the close timeout lead to `Ended` from anywhere.
+
+mod close;
+mod session;
+mod state;
+mod upgrade;
+
+pub(super) use state::{Connection, InFlight, Inbound, Phase};

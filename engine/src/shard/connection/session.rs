@@ -1,0 +1,311 @@
+//! The session: frames in, commands understood, replies queued.
+
+use tickwire_protocol::channel::{ChannelName, is_private};
+use tickwire_protocol::command::{AskedAs, Command, RawJson, RejectedName, RequestedName, Subscribe};
+use tickwire_protocol::error_code::{CloseCode, ErrorCode};
+use tickwire_protocol::event::{append_error, append_pong, append_subscribed, append_unsubscribed};
+use tickwire_protocol::frame::{FrameError, Incoming};
+
+use super::{Inbound, InFlight, Phase};
+use crate::clock::Now;
+use crate::limits::{INBOUND_BYTES_MAX, PARKED_BYTES_MAX, SUBSCRIPTIONS_PER_CLIENT_MAX};
+use crate::shard::Shard;
+use crate::shard::metrics::Action;
+use crate::shard::operation::CloseReason;
+use crate::shard::topics::TopicIndex;
+
+impl Shard {
+    /// Inbound bytes of an open session.
+    pub(in crate::shard) fn session_input(&mut self, slot: u32, mut input: &[u8], now: Now) {
+        let connection = &mut self.connections[slot as usize];
+        debug_assert!(
+            connection.in_flight == InFlight::Nothing,
+            "the driver reports the outcome of a send before other input"
+        );
+        let mut inbound = match connection.inbound.take() {
+            Some(inbound) => {
+                self.inbound_bytes -= inbound.bytes();
+                inbound
+            }
+            None => self.spare_inbound.take().unwrap_or_else(|| Box::new(Inbound::new())),
+        };
+        if connection.receiving_paused {
+            inbound.parked.extend_from_slice(input);
+            return self.keep_inbound(slot, inbound, now);
+        }
+        loop {
+            match inbound.decoder.decode(&mut input, &mut inbound.message) {
+                Ok(None) => break,
+                Ok(Some(incoming)) => {
+                    self.handle_incoming(slot, incoming, &inbound.message, now);
+                    inbound.message.clear();
+                }
+                Err(error) => self.refuse_framing(slot, error, now),
+            }
+            let connection = &self.connections[slot as usize];
+            if connection.phase != Phase::Open {
+                self.spare(inbound);
+                return;
+            }
+            if connection.receiving_paused {
+                inbound.parked.extend_from_slice(input);
+                break;
+            }
+        }
+        self.keep_inbound(slot, inbound, now);
+    }
+
+    /// Goes on with what was parked, now that the client reads its replies.
+    pub(in crate::shard) fn resume_input(&mut self, slot: u32, now: Now) {
+        let connection = &mut self.connections[slot as usize];
+        let Some(inbound) = &mut connection.inbound else { return };
+        let parked = std::mem::take(&mut inbound.parked);
+        self.inbound_bytes -= parked.len();
+        self.session_input(slot, &parked, now);
+    }
+
+    /// Keeps what is incomplete, within bounds; gives the buffers back when nothing is.
+    pub(in crate::shard) fn keep_inbound(&mut self, slot: u32, inbound: Box<Inbound>, now: Now) {
+        if inbound.is_idle() {
+            return self.spare(inbound);
+        }
+        if inbound.parked.len() > PARKED_BYTES_MAX {
+            let text = "too much was sent without reading the answers";
+            return self.begin_close(slot, CloseCode::PolicyViolation, text, CloseReason::InboundOverflow);
+        }
+        if self.inbound_bytes + inbound.bytes() > INBOUND_BYTES_MAX {
+            let text = "out of memory for incomplete messages";
+            return self.begin_close(slot, CloseCode::TryAgainLater, text, CloseReason::InboundMemory);
+        }
+        let _ = now;
+        self.inbound_bytes += inbound.bytes();
+        self.connections[slot as usize].inbound = Some(inbound);
+    }
+
+    /// Subscribes a client whose path named a symbol.
+    pub(in crate::shard) fn subscribe_by_path(&mut self, slot: u32, channel: ChannelName, now: Now) {
+        let names = vec![RequestedName { channel, asked_as: AskedAs::Symbol }];
+        let command =
+            Subscribe { id: None, names, rejected: Vec::new(), throttle_ms: None, snapshot: true };
+        self.subscribe(slot, command, now);
+    }
+
+    fn spare(&mut self, mut inbound: Box<Inbound>) {
+        /// A buffer that one large message grew is not kept.
+        const KEPT_BYTES_MAX: usize = 16 * 1024;
+        if inbound.is_idle() && inbound.message.capacity() <= KEPT_BYTES_MAX {
+            inbound.parked = Vec::new();
+            self.spare_inbound = Some(inbound);
+        }
+    }
+
+    fn handle_incoming(&mut self, slot: u32, incoming: Incoming, message: &[u8], now: Now) {
+        match incoming {
+            Incoming::Text => self.handle_message(slot, message, now),
+            Incoming::Binary => {
+                let text = "only text messages are understood";
+                self.begin_close(slot, CloseCode::Unsupported, text, CloseReason::ProtocolError);
+            }
+            Incoming::Ping(payload) => {
+                self.counters.messages[Action::WebSocketPing as usize] += 1;
+                self.outbound(slot).pong = Some(payload);
+                self.schedule_flush(slot);
+            }
+            Incoming::Pong(_) => self.counters.messages[Action::WebSocketPong as usize] += 1,
+            Incoming::Close(close) => {
+                // RFC 6455 section 5.5.1: echo the code that was received.
+                let code = match close.map(|close| close.code) {
+                    Some(1001) => CloseCode::GoingAway,
+                    _ => CloseCode::Normal,
+                };
+                self.begin_close(slot, code, "", CloseReason::ClientClosed);
+            }
+        }
+    }
+
+    fn refuse_framing(&mut self, slot: u32, error: FrameError, _now: Now) {
+        self.begin_close(slot, error.close_code(), &error.to_string(), CloseReason::ProtocolError);
+    }
+
+    fn handle_message(&mut self, slot: u32, message: &[u8], now: Now) {
+        let mut parser = std::mem::take(&mut self.parser);
+        match parser.parse(message) {
+            Ok(Command::Subscribe(command)) => {
+                self.counters.messages[Action::Subscribe as usize] += 1;
+                self.subscribe(slot, command, now);
+            }
+            Ok(Command::Unsubscribe { id, names, rejected }) => {
+                self.counters.messages[Action::Unsubscribe as usize] += 1;
+                self.unsubscribe(slot, id, names, rejected, now);
+            }
+            Ok(Command::Ping { id, timestamp }) => {
+                self.counters.messages[Action::Ping as usize] += 1;
+                self.reply(slot, |out| append_pong(out, id.as_ref(), timestamp.as_ref(), now.wall));
+            }
+            Ok(Command::Auth { id, .. }) => {
+                self.counters.messages[Action::Auth as usize] += 1;
+                let text = "this server has no authentication configured";
+                self.reply_error(slot, ErrorCode::UnsupportedAction, text, id.as_ref(), now);
+            }
+            Err(error) => {
+                self.counters.messages[Action::Invalid as usize] += 1;
+                self.reply_error(slot, error.code, &error.message, error.id.as_ref(), now);
+            }
+        }
+        self.parser = parser;
+    }
+
+    fn subscribe(&mut self, slot: u32, mut command: Subscribe<'_>, now: Now) {
+        let mut set = self.topics_of(slot);
+        let mut accepted = Vec::with_capacity(command.names.len());
+        let mut names = Vec::with_capacity(command.names.len());
+        for name in command.names {
+            match self.admit(&mut set, &name.channel) {
+                Ok(topic) => {
+                    accepted.push(topic);
+                    names.push(name);
+                }
+                Err(code) => command.rejected.push(RejectedName::new(asked_name(&name), code)),
+            }
+        }
+        if names.is_empty() {
+            let code = command.rejected.first().map_or(ErrorCode::InvalidMessage, |name| name.code);
+            let text = refusal_text(code);
+            return self.reply_error(slot, code, text, command.id.as_ref(), now);
+        }
+        self.settle(slot);
+        if self.connections[slot as usize].phase != Phase::Open {
+            accepted.into_iter().for_each(|topic| self.topics.release_unused(topic));
+            return;
+        }
+        self.change_group(slot, &set);
+        accepted.sort_unstable();
+        accepted.dedup();
+        if command.snapshot {
+            self.queue_snapshots(slot, &accepted);
+        }
+        let (symbols, channels) = (listed(&names, AskedAs::Symbol), listed(&names, AskedAs::Channel));
+        // No throttle is applied, whatever was asked for, and the answer says so.
+        self.reply(slot, |out| {
+            append_subscribed(out, command.id.as_ref(), symbols, channels, 0, &command.rejected, now.wall);
+        });
+    }
+
+    fn unsubscribe(
+        &mut self,
+        slot: u32,
+        id: Option<RawJson<'_>>,
+        names: Option<Vec<RequestedName>>,
+        rejected: Vec<RejectedName>,
+        now: Now,
+    ) {
+        let before = self.topics_of(slot);
+        let names = names.unwrap_or_else(|| self.all_names(&before));
+        if names.is_empty() && !rejected.is_empty() {
+            let code = rejected[0].code;
+            return self.reply_error(slot, code, refusal_text(code), id.as_ref(), now);
+        }
+        let mut gone: Vec<TopicIndex> =
+            names.iter().filter_map(|name| self.topics.find(name.channel.as_str())).collect();
+        gone.retain(|topic| before.binary_search(topic).is_ok());
+        gone.sort_unstable();
+        gone.dedup();
+        let after: Vec<TopicIndex> =
+            before.iter().copied().filter(|topic| gone.binary_search(topic).is_err()).collect();
+        self.settle(slot);
+        if self.connections[slot as usize].phase != Phase::Open {
+            return;
+        }
+        if let Some(outbound) = &mut self.connections[slot as usize].outbound {
+            for &topic in &gone {
+                let removed = outbound.remove_topic(topic, &mut self.frames);
+                self.ledger.cancel(removed);
+            }
+        }
+        self.change_group(slot, &after);
+        let (symbols, channels) = (listed(&names, AskedAs::Symbol), listed(&names, AskedAs::Channel));
+        self.reply(slot, |out| {
+            append_unsubscribed(out, id.as_ref(), symbols, channels, &rejected, now.wall);
+        });
+    }
+
+    /// Adds the topic of `channel` to `set` (ascending), or says why not.
+    fn admit(&mut self, set: &mut Vec<TopicIndex>, channel: &ChannelName) -> Result<TopicIndex, ErrorCode> {
+        if is_private(channel.namespace()) {
+            return Err(ErrorCode::Forbidden);
+        }
+        let is_full = set.len() >= SUBSCRIPTIONS_PER_CLIENT_MAX;
+        let known = self.topics.find(channel.as_str());
+        let topic = match known {
+            Some(topic) if set.binary_search(&topic).is_ok() => return Ok(topic),
+            _ if is_full => None,
+            Some(topic) => Some(topic),
+            None => self.topics.resolve_name(channel.as_str()),
+        };
+        let topic = topic.ok_or(ErrorCode::SubscriptionLimitExceeded)?;
+        if let Err(place) = set.binary_search(&topic) {
+            set.insert(place, topic);
+        }
+        Ok(topic)
+    }
+
+    /// Queues the last values of `topics`; what of them still waited is superseded.
+    fn queue_snapshots(&mut self, slot: u32, topics: &[TopicIndex]) {
+        let mut outbound = self.connections[slot as usize].outbound.take().unwrap_or_else(|| self.outbounds.take());
+        for &topic in topics {
+            let removed = outbound.remove_topic(topic, &mut self.frames);
+            self.ledger.skip(removed);
+            if let Some(frame) = self.topics.get(topic).last_value {
+                outbound.push_snapshot(frame, &mut self.frames);
+                self.counters.snapshots += 1;
+            }
+        }
+        self.connections[slot as usize].outbound = Some(outbound);
+        self.schedule_flush(slot);
+    }
+
+    fn topics_of(&self, slot: u32) -> Vec<TopicIndex> {
+        match self.connections[slot as usize].group {
+            Some(group) => self.groups.get(group).topics().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    fn all_names(&self, topics: &[TopicIndex]) -> Vec<RequestedName> {
+        let channels = topics.iter().map(|topic| self.topics.get(*topic).channel.clone());
+        channels
+            .filter_map(|channel| ChannelName::parse(&channel).ok())
+            .map(|channel| {
+                let asked_as = if channel.symbol().is_some() { AskedAs::Symbol } else { AskedAs::Channel };
+                RequestedName { channel, asked_as }
+            })
+            .collect()
+    }
+
+    fn reply_error(&mut self, slot: u32, code: ErrorCode, text: &str, id: Option<&RawJson<'_>>, now: Now) {
+        self.counters.errors[code as usize] += 1;
+        self.reply(slot, |out| append_error(out, code, text, id, now.wall));
+    }
+}
+
+/// The names of one list of an answer: symbols without their namespace.
+fn listed(names: &[RequestedName], list: AskedAs) -> impl Iterator<Item = &str> {
+    names.iter().filter(move |name| name.asked_as == list).map(asked_name)
+}
+
+fn asked_name(name: &RequestedName) -> &str {
+    match name.asked_as {
+        AskedAs::Symbol => name.channel.symbol().unwrap_or(name.channel.as_str()),
+        AskedAs::Channel => name.channel.as_str(),
+    }
+}
+
+fn refusal_text(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::InvalidSymbol => "no symbol is valid: 1 to 32 characters of A-Z 0-9 . - _ ^ = / :",
+        ErrorCode::InvalidChannel => "no channel is valid: 1 to 128 printable ASCII characters without spaces",
+        ErrorCode::Forbidden => "private channels need authentication",
+        ErrorCode::SubscriptionLimitExceeded => "no more channels can be subscribed to",
+        _ => "nothing was accepted",
+    }
+}

@@ -1,0 +1,184 @@
+//! From the request to a session, or to the status that says why not (PROTOCOL section 1).
+
+use std::fmt::Write as _;
+
+use tickwire_protocol::channel::ChannelName;
+use tickwire_protocol::event::append_connected;
+use tickwire_protocol::handshake::{
+    Parsed, Request, RequestError, UpgradeOffer, append_response, append_switching_protocols,
+    parse_request,
+};
+
+use super::{Inbound, Phase};
+use crate::clock::Now;
+use crate::shard::metrics::HandshakeResult;
+use crate::shard::operation::CloseReason;
+use crate::shard::{HEARTBEAT_INTERVAL_MS, Shard};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+const HOME: &str = "Tickwire: market data over WebSocket.\n\n\
+    Connect to /ws and send {\"action\":\"subscribe\",\"symbols\":[\"RELIANCE\",\"TCS\"]}\n\
+    or connect to /ws/stocks/RELIANCE, which is subscribed already.\n";
+
+/// Seconds a client should wait when there is no capacity.
+const RETRY_AFTER_S: &str = "5";
+
+/// What a request gets.
+enum Answer<'b> {
+    /// A session, subscribed to a symbol at once if the path named one.
+    Session { key: &'b str, ticker: Option<ChannelName> },
+    /// An HTTP response, after which the connection closes.
+    Response(Response),
+}
+
+struct Response {
+    status: u16,
+    headers: &'static [(&'static str, &'static str)],
+    body: String,
+    result: HandshakeResult,
+}
+
+impl Response {
+    fn new(status: u16, body: impl Into<String>, result: HandshakeResult) -> Self {
+        Self { status, headers: &[], body: body.into(), result }
+    }
+}
+
+impl Shard {
+    /// Inbound bytes before the session.
+    pub(in crate::shard) fn handshake_input(&mut self, slot: u32, input: &[u8], now: Now) {
+        let connection = &mut self.connections[slot as usize];
+        // The usual request comes in one piece and is parsed where it lies.
+        let Some(mut inbound) = connection.inbound.take() else {
+            let used = self.try_handshake(slot, input, now);
+            return self.after_handshake(slot, input, used, now);
+        };
+        self.inbound_bytes -= inbound.bytes();
+        inbound.parked.extend_from_slice(input);
+        let head = std::mem::take(&mut inbound.parked);
+        let used = self.try_handshake(slot, &head, now);
+        self.after_handshake(slot, &head, used, now);
+    }
+
+    /// Answers an accepted connection for which there is no capacity, without reading its request.
+    pub(in crate::shard) fn refuse_for_capacity(&mut self, slot: u32, now: Now) {
+        let response = Response {
+            headers: &[("Retry-After", RETRY_AFTER_S)],
+            ..Response::new(503, "no capacity for one more connection\n", HandshakeResult::Capacity)
+        };
+        self.respond(slot, &response, CloseReason::Capacity, now);
+    }
+
+    /// Returns how many bytes were the head; `None` while it is incomplete.
+    fn try_handshake(&mut self, slot: u32, head: &[u8], now: Now) -> Option<usize> {
+        let (answer, used) = match parse_request(head) {
+            Ok(Parsed::Partial) => return None,
+            Ok(Parsed::Complete { head_len, request }) => (route(&request), head_len),
+            Err(error) => (Answer::Response(refusal(error)), head.len()),
+        };
+        match answer {
+            Answer::Session { key, ticker } => self.open_session(slot, key, ticker, now),
+            Answer::Response(response) => {
+                self.respond(slot, &response, CloseReason::HandshakeRefused, now);
+            }
+        }
+        Some(used)
+    }
+
+    fn after_handshake(&mut self, slot: u32, input: &[u8], used: Option<usize>, now: Now) {
+        match used {
+            Some(used) if used < input.len() => self.dispatch_input(slot, &input[used..], now),
+            Some(_) => {}
+            None => {
+                let mut inbound = Box::new(Inbound::new());
+                inbound.parked.extend_from_slice(input);
+                self.keep_inbound(slot, inbound, now);
+            }
+        }
+    }
+
+    fn open_session(&mut self, slot: u32, key: &str, ticker: Option<ChannelName>, now: Now) {
+        self.counters.handshakes[HandshakeResult::Accepted as usize] += 1;
+        let connection = &mut self.connections[slot as usize];
+        connection.phase = Phase::Open;
+        let mut client_id = String::with_capacity(40);
+        let generation = connection.generation;
+        // Unique within the epoch, and says where the connection lives, so that it can be found by it.
+        let _ = write!(client_id, "{}-{}-{slot}-{generation}", self.config.epoch, self.config.shard);
+        let epoch = self.config.epoch.clone();
+        self.reply(slot, |out| {
+            append_switching_protocols(out, key);
+            append_connected(out, &client_id, &epoch, HEARTBEAT_INTERVAL_MS, now.wall);
+        });
+        if let Some(ticker) = ticker {
+            self.subscribe_by_path(slot, ticker, now);
+        }
+    }
+
+    fn respond(&mut self, slot: u32, response: &Response, reason: CloseReason, now: Now) {
+        self.counters.handshakes[response.result as usize] += 1;
+        self.reply(slot, |out| {
+            append_response(out, response.status, response.headers, TEXT, response.body.as_bytes());
+        });
+        self.begin_flushing(slot, reason, now);
+    }
+}
+
+fn refusal(error: RequestError) -> Response {
+    match error {
+        RequestError::Malformed(what) => Response::new(400, format!("{what}\n"), HandshakeResult::Malformed),
+        RequestError::HeadTooLarge => {
+            Response::new(431, "the request head is larger than 8 KiB\n", HandshakeResult::Malformed)
+        }
+    }
+}
+
+fn route<'b>(request: &Request<'b>) -> Answer<'b> {
+    let ticker = match request.path {
+        "/ws" => None,
+        "/" => return Answer::Response(home(request)),
+        path => match path.strip_prefix("/ws/stocks/").map(ChannelName::from_symbol) {
+            Some(Ok(ticker)) => Some(ticker),
+            Some(Err(_)) | None => {
+                return Answer::Response(Response::new(
+                    404,
+                    "there is nothing here; connect to /ws or /ws/stocks/{ticker}\n",
+                    HandshakeResult::NotFound,
+                ));
+            }
+        },
+    };
+    if request.method != "GET" {
+        return Answer::Response(method_not_allowed());
+    }
+    match request.upgrade {
+        UpgradeOffer::Valid { key } => Answer::Session { key, ticker },
+        UpgradeOffer::Invalid(what) => {
+            Answer::Response(Response::new(400, format!("{what}\n"), HandshakeResult::Malformed))
+        }
+        UpgradeOffer::None | UpgradeOffer::VersionUnsupported => Answer::Response(Response {
+            headers: &[("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")],
+            ..Response::new(
+                426,
+                "this is a WebSocket endpoint; connect with `Upgrade: websocket`, version 13\n",
+                HandshakeResult::UpgradeRequired,
+            )
+        }),
+    }
+}
+
+fn home(request: &Request<'_>) -> Response {
+    if request.method == "GET" {
+        Response::new(200, HOME, HandshakeResult::Page)
+    } else {
+        method_not_allowed()
+    }
+}
+
+fn method_not_allowed() -> Response {
+    Response {
+        headers: &[("Allow", "GET")],
+        ..Response::new(405, "only GET is served here\n", HandshakeResult::MethodNotAllowed)
+    }
+}

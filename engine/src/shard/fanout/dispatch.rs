@@ -1,0 +1,210 @@
+//! Walking over groups and clients, one send at a time, so that a driver can look elsewhere in between.
+
+use std::collections::VecDeque;
+
+use super::BatchId;
+use crate::shard::connection::InFlight;
+use crate::shard::operation::{CloseReason, Operation};
+use crate::shard::topics::GroupId;
+use crate::shard::{Shard, SharedUpdate};
+use tickwire_protocol::channel::DeliveryClass;
+use tickwire_protocol::error_code::CloseCode;
+
+/// What is left of the fan-out under way.
+#[derive(Debug, Default)]
+pub(in crate::shard) struct Dispatch {
+    /// Groups with pending frames; each is marked `scheduled`.
+    touched: Vec<GroupId>,
+    /// Groups of the fan-out under way that were not begun.
+    groups: VecDeque<GroupId>,
+    /// The group that is being served.
+    current: Option<(GroupId, BatchId)>,
+    /// Frames pending in groups or not yet fanned out; bounds what is taken from the mailbox.
+    pub(in crate::shard) pending_frames: usize,
+}
+
+impl Dispatch {
+    /// Whether clients are still to be served.
+    pub(in crate::shard) fn is_under_way(&self) -> bool {
+        self.current.is_some() || !self.groups.is_empty()
+    }
+
+    /// The batch that is being sent to `group`.
+    pub(in crate::shard) fn batch_of(&self, group: GroupId) -> Option<BatchId> {
+        self.current.filter(|(current, _)| *current == group).map(|(_, batch)| batch)
+    }
+}
+
+impl Shard {
+    /// Takes in one update: last value, ledger, and the groups that want it.
+    pub(in crate::shard) fn take_update(&mut self, update: SharedUpdate) {
+        let topic = self.topics.resolve(&update);
+        let entry = self.topics.get_mut(topic);
+        if update.sequence <= entry.last_sequence {
+            debug_assert!(false, "ingest counts up and mailboxes keep the order");
+            return;
+        }
+        let offered = u32::try_from(update.sequence - entry.last_sequence).unwrap_or(u32::MAX);
+        let is_first = entry.last_sequence == 0;
+        let lost = offered > 1 && update.class == DeliveryClass::Reliable;
+        entry.last_sequence = update.sequence;
+        let received_ns = update.received_ns;
+        let frame = self.frames.insert(update, topic);
+        // The reference of the insertion is the last value's.
+        if let Some(old) = entry.last_value.replace(frame) {
+            self.frames.release(old);
+        }
+        if self.topics.get(topic).groups.is_empty() {
+            return;
+        }
+        if is_first {
+            // Until now there was no number by which to say so.
+            self.note_interest(topic);
+        }
+        if lost {
+            self.close_subscribers(topic, u64::from(offered));
+            return;
+        }
+        self.coalescer.note_pending(received_ns);
+        for &group in &self.topics.get(topic).groups {
+            let entry = self.groups.get_mut(group);
+            self.frames.retain(frame);
+            entry.push_pending(frame, offered);
+            self.dispatch.pending_frames += 1;
+            if !entry.scheduled {
+                entry.scheduled = true;
+                self.dispatch.touched.push(group);
+            }
+        }
+    }
+
+    /// Starts the fan-out of what is pending, if it is due and the last one is over.
+    pub(in crate::shard) fn begin_fan_out(&mut self, now_ns: u64) {
+        if self.dispatch.is_under_way() || !self.coalescer.is_due(now_ns) {
+            return;
+        }
+        self.coalescer.note_flushed();
+        self.dispatch.groups.extend(self.dispatch.touched.drain(..));
+    }
+
+    /// The next send of the fan-out under way. Clients that are not direct get their frames queued here.
+    pub(in crate::shard) fn next_fan_out_send(&mut self) -> Option<Operation> {
+        loop {
+            let (group, batch) = match self.dispatch.current {
+                Some(current) => current,
+                None => self.begin_next_group()?,
+            };
+            let Some(slot) = self.groups.get_mut(group).next_client() else {
+                self.end_group(group, batch);
+                continue;
+            };
+            let connection = &mut self.connections[slot as usize];
+            let first = self.batches.get(batch).first_for(connection.joined);
+            let content = self.batches.get_mut(batch);
+            if first == content.frames.len() {
+                continue;
+            }
+            if !connection.is_direct() {
+                self.queue_batch(slot, batch, first);
+                continue;
+            }
+            let sent_frames = (content.frames.len() - first) as u64;
+            let offered = content.offered_from(first);
+            content.in_flight += 1;
+            connection.in_flight = InFlight::Batch { batch, first: u32::try_from(first).unwrap_or(u32::MAX) };
+            self.ledger.offered += offered;
+            self.ledger.skipped += offered - sent_frames;
+            self.ledger.in_flight += sent_frames;
+            return Some(Operation::Send {
+                connection: connection.id(slot),
+                bytes: content.bytes.clone(),
+                range: content.start_of(first)..content.bytes.len(),
+            });
+        }
+    }
+
+    /// Queues the frames of a batch from `first` on for a client that is not direct.
+    pub(in crate::shard) fn queue_batch(&mut self, slot: u32, batch: BatchId, first: usize) {
+        for index in first..self.batches.get(batch).frames.len() {
+            let pending = self.batches.get(batch).frames[index];
+            self.ledger.offer(u64::from(pending.offered));
+            self.queue_value(slot, pending.frame);
+        }
+    }
+
+    /// Queues all that the client's group has for it and that it was not sent: before its set of topics
+    /// changes, or it could miss or repeat something.
+    pub(in crate::shard) fn settle(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot as usize];
+        let Some(group_id) = connection.group else { return };
+        let joined = connection.joined;
+        let group = self.groups.get_mut(group_id);
+        connection.joined = group.next_ordinal;
+        if group.awaits_dispatch(connection.position) {
+            let position = connection.position;
+            let connections = &mut self.connections;
+            group.mark_served(position, |slot, position| connections[slot as usize].position = position);
+            if let Some(batch) = self.dispatch.batch_of(group_id) {
+                let first = self.batches.get(batch).first_for(joined);
+                self.queue_batch(slot, batch, first);
+            }
+        }
+        for index in 0..self.groups.get(group_id).pending.len() {
+            let pending = self.groups.get(group_id).pending[index];
+            if pending.ordinal >= joined {
+                self.ledger.offer(u64::from(pending.offered));
+                self.queue_value(slot, pending.frame);
+            }
+        }
+    }
+
+    fn begin_next_group(&mut self) -> Option<(GroupId, BatchId)> {
+        loop {
+            let group_id = self.dispatch.groups.pop_front()?;
+            let group = self.groups.get_mut(group_id);
+            if group.clients().is_empty() || group.pending.is_empty() {
+                self.dispatch.pending_frames -= group.pending.len();
+                group.scheduled = false;
+                for pending in group.pending.drain(..) {
+                    self.frames.release(pending.frame);
+                }
+                self.release_group(group_id);
+                continue;
+            }
+            let pending_before = group.pending.len();
+            let batch = self.batches.build(group, &mut self.frames, &mut self.topics, &mut self.pool);
+            self.dispatch.pending_frames -= pending_before - group.pending.len();
+            group.begin_dispatch();
+            self.dispatch.current = Some((group_id, batch));
+            return self.dispatch.current;
+        }
+    }
+
+    fn end_group(&mut self, group_id: GroupId, batch: BatchId) {
+        self.dispatch.current = None;
+        let group = self.groups.get_mut(group_id);
+        group.end_dispatch();
+        // Frames that did not fit, or came since, wait for the next fan-out.
+        group.scheduled = !group.pending.is_empty();
+        if group.scheduled {
+            self.dispatch.touched.push(group_id);
+            let oldest = self.frames.update(self.groups.get(group_id).pending[0].frame).received_ns;
+            self.coalescer.note_pending(oldest);
+        }
+        self.batches.get_mut(batch).dispatched = true;
+        self.batches.release_done(batch, &mut self.frames, &mut self.pool);
+        self.release_group(group_id);
+    }
+
+    /// `reliable` values were lost before they reached this shard: whoever is subscribed must know.
+    fn close_subscribers(&mut self, topic: crate::shard::topics::TopicIndex, lost: u64) {
+        let groups = self.topics.get(topic).groups.clone();
+        for group in groups {
+            for slot in self.groups.get(group).clients().to_vec() {
+                self.ledger.offered += lost;
+                self.ledger.dropped += lost;
+                self.begin_close(slot, CloseCode::TryAgainLater, "values were lost", CloseReason::Overload);
+            }
+        }
+    }
+}

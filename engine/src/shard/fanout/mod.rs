@@ -1,0 +1,9 @@
+//! From updates to sends: pending frames per group, one batch per group and turn, one send per client.
+
+mod batch;
+mod coalesce;
+mod dispatch;
+
+pub(super) use batch::{BatchId, Batches};
+pub(super) use coalesce::Coalescer;
+pub(super) use dispatch::Dispatch;

@@ -1,0 +1,644 @@
+//! The shard: a state machine that owns connections, topics and queues, and touches no socket and no clock.
+//!
+//! A driver feeds it (`handle_*`, [`Shard::take_updates`]) and executes what it yields
+//! ([`Shard::poll_output`]); `now` comes with every call. One turn of a driver:
+//!
+//! ```text
+//!   take_updates ─► handle_timeout ─► { poll_output … up to a chunk ─► execute ─► handle_sent, handle_input … }
+//!                                     until poll_output has nothing ─► end_turn ─► sleep until next_deadline_ns
+//! ```
+//!
+//! What a driver must keep:
+//! * it reports the outcome of every `Send` before it gives the shard other input of that connection
+//!   (sends do not wait, so their outcome is there when the chunk has been submitted);
+//! * it drops operations for a [`ConnectionId`] whose generation has passed, and the shard ignores such input.
+//!
+//! What holds inside:
+//! * a client in direct mode costs one send operation per batch: no lock, no allocation, no atomic, no clock;
+//! * per topic a client sees the order of ingest, and after `subscribed` a snapshot and then only larger `seq`s;
+//! * every bound stands in [`crate::limits`] with what happens when it is reached;
+//! * the [`Ledger`] balances whenever a call returns.
+//!
+//! Deliberately not here: sockets, threads, time, TLS, Redis, HTTP beyond the upgrade.
+
+mod connection;
+mod fanout;
+pub mod metrics;
+mod operation;
+mod outbound;
+mod timer;
+mod topics;
+
+use std::collections::VecDeque;
+
+use tickwire_protocol::command::CommandParser;
+use tickwire_protocol::error_code::CloseCode;
+
+use crate::clock::Now;
+use crate::limits::{
+    CONTROL_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, Limits, PENDING_FRAMES_MAX, RETRY_PAUSE_MS,
+};
+use crate::mailbox::{SharedUpdate, TopicId};
+use connection::{Connection, InFlight, Inbound, Phase};
+use fanout::{Batches, Coalescer, Dispatch};
+use metrics::{Counters, HandshakeResult, ShardMetrics};
+pub use operation::{CloseReason, ConnectionId, Operation, SendOutcome, SharedBytes};
+use outbound::{BytesPool, Outbound, OutboundPool};
+pub use outbound::{Ledger, Mode};
+use timer::{TimerKind, TimingWheel};
+use topics::{FrameIndex, FrameSlab, GroupId, Groups, TopicIndex, Topics};
+
+/// Told to clients, which may then expect a sign of life at least that often.
+pub(crate) const HEARTBEAT_INTERVAL_MS: u32 = 30_000;
+
+/// What a shard is told once.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// Its number, from 0.
+    pub shard: usize,
+    /// Names this process's counting of `seq`.
+    pub epoch: String,
+    /// What the operator chose.
+    pub limits: Limits,
+    /// How long a busy shard may hold updates back to send more of them together; 0 = never.
+    pub coalesce_max_ns: u64,
+}
+
+/// Whether the process may serve one more connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capacity {
+    /// It may.
+    Available,
+    /// `connections_max` are open.
+    Exhausted,
+}
+
+/// One shard's state machine.
+#[derive(Debug)]
+pub struct Shard {
+    config: ShardConfig,
+    /// By slot.
+    connections: Vec<Connection>,
+    /// Not `Free` and not `Ended`.
+    open_connections: u32,
+    topics: Topics,
+    groups: Groups,
+    frames: FrameSlab,
+    batches: Batches,
+    dispatch: Dispatch,
+    coalescer: Coalescer,
+    timers: TimingWheel,
+    /// Slots with something to send outside the fan-out; each is marked `flush_queued`, others are stale.
+    flush_queue: VecDeque<u32>,
+    operations: VecDeque<Operation>,
+    /// Whose turn it is of the flush queue and the fan-out.
+    flush_next: bool,
+    outbounds: OutboundPool,
+    pool: BytesPool,
+    parser: CommandParser,
+    /// For reading input that turns out to be complete.
+    spare_inbound: Option<Box<Inbound>>,
+    /// Bytes in all connections' `inbound`.
+    inbound_bytes: usize,
+    subscriptions: u64,
+    interest_changes: Vec<(TopicId, bool)>,
+    ledger: Ledger,
+    counters: Counters,
+    due: Vec<(ConnectionId, TimerKind)>,
+    /// The moment of the last call that brought one.
+    now: Now,
+}
+
+impl Shard {
+    /// An empty shard.
+    #[must_use]
+    pub fn new(config: ShardConfig, now: Now) -> Self {
+        let topics = Topics::new(config.limits.topics_max as usize);
+        let coalescer = Coalescer::new(config.coalesce_max_ns);
+        Self {
+            config,
+            connections: Vec::new(),
+            open_connections: 0,
+            topics,
+            groups: Groups::default(),
+            frames: FrameSlab::default(),
+            batches: Batches::default(),
+            dispatch: Dispatch::default(),
+            coalescer,
+            timers: TimingWheel::new(),
+            flush_queue: VecDeque::new(),
+            operations: VecDeque::new(),
+            flush_next: false,
+            outbounds: OutboundPool::default(),
+            pool: BytesPool::default(),
+            parser: CommandParser::new(),
+            spare_inbound: None,
+            inbound_bytes: 0,
+            subscriptions: 0,
+            interest_changes: Vec::new(),
+            ledger: Ledger::default(),
+            counters: Counters::default(),
+            due: Vec::new(),
+            now,
+        }
+    }
+
+    // ── input ────────────────────────────────────────────────────────────────────────────────────
+
+    /// A connection was accepted into `connection.slot`, which is free. Without `capacity` it is answered
+    /// with 503.
+    pub fn handle_accepted(&mut self, connection: ConnectionId, capacity: Capacity, now: Now) {
+        self.now = now;
+        let slot = connection.slot;
+        if self.connections.len() <= connection.index() {
+            self.connections.resize_with(connection.index() + 1, Connection::free);
+        }
+        let entry = &mut self.connections[connection.index()];
+        assert_eq!(entry.phase, Phase::Free, "a slot is reused only after handle_closed");
+        *entry = Connection {
+            generation: connection.generation,
+            phase: Phase::Handshake,
+            ..Connection::free()
+        };
+        self.open_connections += 1;
+        if capacity == Capacity::Exhausted {
+            return self.refuse_for_capacity(slot, now);
+        }
+        let deadline_ns = now.monotonic_ns + HANDSHAKE_TIMEOUT_MS * 1_000_000;
+        self.timers.arm(deadline_ns, connection, TimerKind::Handshake);
+    }
+
+    /// Bytes arrived from a client.
+    pub fn handle_input(&mut self, connection: ConnectionId, bytes: &[u8], now: Now) {
+        self.now = now;
+        if self.is_current(connection) {
+            self.dispatch_input(connection.slot, bytes, now);
+        }
+    }
+
+    /// No more bytes will arrive: the peer's FIN, or the connection failed.
+    pub fn handle_receive_ended(&mut self, connection: ConnectionId, failed: bool, now: Now) {
+        self.now = now;
+        if !self.is_current(connection) {
+            return;
+        }
+        let entry = &mut self.connections[connection.index()];
+        entry.eof = true;
+        match entry.phase {
+            // The peer may still read our last bytes.
+            Phase::Flushing if !failed => {}
+            _ => {
+                let reason = if failed { CloseReason::Failed } else { CloseReason::Eof };
+                self.end(connection.slot, Some(reason), false);
+            }
+        }
+    }
+
+    /// A send yielded before has ended.
+    pub fn handle_sent(&mut self, connection: ConnectionId, outcome: SendOutcome, now: Now) {
+        self.now = now;
+        if !self.is_current(connection) {
+            return;
+        }
+        self.counters.sends += 1;
+        let slot = connection.slot;
+        let taken = match outcome {
+            SendOutcome::Sent(taken) => taken,
+            SendOutcome::NoBuffers => 0,
+            SendOutcome::Failed => return self.end(slot, Some(CloseReason::Failed), false),
+        };
+        self.counters.bytes_sent += taken as u64;
+        let entry = &mut self.connections[connection.index()];
+        let all_taken = match std::mem::replace(&mut entry.in_flight, InFlight::Nothing) {
+            InFlight::Nothing => return,
+            InFlight::Batch { batch, first } => {
+                let whole = self.settle_batch(slot, batch, first as usize, taken);
+                self.batches.release_done(batch, &mut self.frames, &mut self.pool);
+                whole
+            }
+            InFlight::Outbound => {
+                let Some(outbound) = &mut entry.outbound else { return };
+                let wanted = outbound.sending_len();
+                outbound.end_send(
+                    taken,
+                    &mut self.pool,
+                    &mut self.frames,
+                    &self.topics,
+                    &mut self.ledger,
+                );
+                taken == wanted
+            }
+        };
+        if all_taken {
+            self.after_full_send(slot);
+        } else if outcome == SendOutcome::NoBuffers {
+            self.retry_later(slot);
+        } else {
+            self.await_writable(slot);
+        }
+    }
+
+    /// The socket takes bytes again.
+    pub fn handle_writable(&mut self, connection: ConnectionId, now: Now) {
+        self.now = now;
+        if self.is_current(connection) {
+            self.connections[connection.index()].awaiting_writable = false;
+            self.schedule_flush(connection.slot);
+        }
+    }
+
+    /// The connection is gone and its slot may be used again.
+    pub fn handle_closed(&mut self, connection: ConnectionId) {
+        let entry = &mut self.connections[connection.index()];
+        debug_assert_eq!(entry.phase, Phase::Ended, "the driver closes what it was told to close");
+        *entry = Connection::free();
+    }
+
+    /// Takes in updates, oldest first; leaves `updates` empty.
+    pub fn take_updates(&mut self, updates: &mut Vec<SharedUpdate>) {
+        self.counters.updates += updates.len() as u64;
+        for update in updates.drain(..) {
+            self.take_update(update);
+        }
+    }
+
+    /// Whether more updates should be taken in now: the fan-out keeps up.
+    #[must_use]
+    pub fn has_room_for_updates(&self) -> bool {
+        self.dispatch.pending_frames < PENDING_FRAMES_MAX
+    }
+
+    /// Does what is due: timers, and the fan-out of what was taken in.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.now = now;
+        let mut due = std::mem::take(&mut self.due);
+        self.timers.expire(now.monotonic_ns, &mut due);
+        for (connection, kind) in due.drain(..) {
+            if self.is_current(connection) {
+                self.timer_fired(connection.slot, kind, now);
+            }
+        }
+        self.due = due;
+        if !self.dispatch.is_under_way() {
+            self.begin_fan_out(now.monotonic_ns);
+        }
+    }
+
+    /// Ends all sessions with 1012; connections that are not sessions yet are closed.
+    pub fn handle_shutdown(&mut self, now: Now) {
+        self.now = now;
+        for slot in 0..u32::try_from(self.connections.len()).unwrap_or(u32::MAX) {
+            match self.connections[slot as usize].phase {
+                Phase::Open => {
+                    let text = "the server shuts down";
+                    self.begin_close(slot, CloseCode::ServiceRestart, text, CloseReason::Shutdown);
+                }
+                Phase::Handshake => self.end(slot, Some(CloseReason::Shutdown), false),
+                Phase::Free | Phase::Flushing | Phase::Lingering | Phase::Ended => {}
+            }
+        }
+    }
+
+    /// A turn that began at `started_ns` is over at `ended_ns`.
+    pub fn end_turn(&mut self, started_ns: u64, ended_ns: u64) {
+        self.coalescer.note_turn(started_ns, ended_ns);
+        debug_assert!(self.ledger.is_balanced(), "{:?}", self.ledger);
+    }
+
+    // ── output ───────────────────────────────────────────────────────────────────────────────────
+
+    /// The next operation to execute; `None` when the turn is over.
+    ///
+    /// Cost of a send in the fan-out: no allocation, no system call, no atomic.
+    pub fn poll_output(&mut self) -> Option<Operation> {
+        if let Some(operation) = self.operations.pop_front() {
+            return Some(operation);
+        }
+        // Replies and slow clients take turns with the fan-out, so that neither starves the other.
+        self.flush_next = !self.flush_next;
+        let send = if self.flush_next {
+            self.next_flush().or_else(|| self.next_fan_out_send())
+        } else {
+            self.next_fan_out_send().or_else(|| self.next_flush())
+        };
+        // Both may end without a send and yet have left an operation, for instance a FIN.
+        send.or_else(|| self.operations.pop_front())
+    }
+
+    /// When to call [`Shard::handle_timeout`] next, on the monotonic clock.
+    #[must_use]
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        let flush = self.coalescer.deadline_ns();
+        [flush, self.timers.next_deadline_ns()].into_iter().flatten().min()
+    }
+
+    /// Changes of what this shard has subscribers for, since the last call.
+    pub fn drain_interest_changes(&mut self) -> impl Iterator<Item = (TopicId, bool)> + '_ {
+        self.interest_changes.drain(..)
+    }
+
+    /// Whether a fan-out is under way; the turn is not over before it is.
+    #[must_use]
+    pub fn is_fanning_out(&self) -> bool {
+        self.dispatch.is_under_way()
+    }
+
+    /// Connections that are not closed yet.
+    #[must_use]
+    pub fn open_connections(&self) -> u32 {
+        self.open_connections
+    }
+
+    /// The account of values.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// How values reach a client at present.
+    #[must_use]
+    pub fn mode(&self, connection: ConnectionId) -> Option<Mode> {
+        self.is_current(connection).then(|| self.connections[connection.index()].mode())
+    }
+
+    /// Everything there is to report; exact between turns. Cost: one look at each connection.
+    #[must_use]
+    pub fn metrics(&self) -> ShardMetrics {
+        let mut connections = [0; ShardMetrics::MODES.len()];
+        for connection in &self.connections {
+            if !matches!(connection.phase, Phase::Free | Phase::Ended) {
+                connections[connection.mode() as usize] += 1;
+            }
+        }
+        ShardMetrics {
+            shard: self.config.shard,
+            connections,
+            subscriptions: self.subscriptions,
+            topics: self.topics.len() as u64,
+            groups: self.groups.len() as u64,
+            frames: (self.frames.len() as u64, self.frames.bytes() as u64),
+            inbound_bytes: self.inbound_bytes as u64,
+            ledger: self.ledger,
+            counters: self.counters.clone(),
+        }
+    }
+
+    // ── shared by the modules below ──────────────────────────────────────────────────────────────
+
+    fn is_current(&self, connection: ConnectionId) -> bool {
+        self.connections.get(connection.index()).is_some_and(|entry| {
+            entry.generation == connection.generation
+                && !matches!(entry.phase, Phase::Free | Phase::Ended)
+        })
+    }
+
+    fn dispatch_input(&mut self, slot: u32, bytes: &[u8], now: Now) {
+        match self.connections[slot as usize].phase {
+            Phase::Handshake => self.handshake_input(slot, bytes, now),
+            Phase::Open => self.session_input(slot, bytes, now),
+            Phase::Free | Phase::Flushing | Phase::Lingering | Phase::Ended => {}
+        }
+    }
+
+    /// The client's queues, taken from the pool if it had none.
+    fn outbound(&mut self, slot: u32) -> &mut Outbound {
+        let outbounds = &mut self.outbounds;
+        self.connections[slot as usize].outbound.get_or_insert_with(|| outbounds.take())
+    }
+
+    /// Queues what `write` appends, as a reply; stops reading from a client that does not take its replies.
+    fn reply(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
+        let outbound = self.outbound(slot);
+        write(&mut outbound.control);
+        let is_full = outbound.control.len() > CONTROL_BYTES_MAX;
+        let connection = &mut self.connections[slot as usize];
+        if is_full && connection.phase == Phase::Open && !connection.receiving_paused {
+            connection.receiving_paused = true;
+            self.operations.push_back(Operation::PauseReceiving(connection.id(slot)));
+        }
+        self.schedule_flush(slot);
+    }
+
+    /// Queues one value, which the ledger counts as queued, for a client that is not direct.
+    fn queue_value(&mut self, slot: u32, frame: FrameIndex) {
+        if self.connections[slot as usize].phase != Phase::Open {
+            return self.ledger.cancel(1);
+        }
+        let outbounds = &mut self.outbounds;
+        let outbound =
+            self.connections[slot as usize].outbound.get_or_insert_with(|| outbounds.take());
+        let pushed = outbound.push_value(frame, &mut self.frames, &self.topics, &mut self.ledger);
+        self.schedule_flush(slot);
+        if pushed.is_err() {
+            let text = "values could not be kept for this client";
+            self.begin_close(slot, CloseCode::TryAgainLater, text, CloseReason::Overload);
+        }
+    }
+
+    /// Has what waits for the client sent, unless something is under way that will.
+    fn schedule_flush(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot as usize];
+        if !connection.flush_queued
+            && !connection.awaiting_writable
+            && !connection.retry_armed
+            && connection.in_flight == InFlight::Nothing
+        {
+            connection.flush_queued = true;
+            self.flush_queue.push_back(slot);
+        }
+    }
+
+    /// The next send of what waits for single clients.
+    fn next_flush(&mut self) -> Option<Operation> {
+        while let Some(slot) = self.flush_queue.pop_front() {
+            let connection = &mut self.connections[slot as usize];
+            if !std::mem::take(&mut connection.flush_queued)
+                || connection.in_flight != InFlight::Nothing
+            {
+                continue;
+            }
+            let Some(outbound) = &mut connection.outbound else { continue };
+            let send = outbound.begin_send(
+                &mut self.pool,
+                &mut self.frames,
+                &self.topics,
+                &mut self.ledger,
+            );
+            if let Some((bytes, len)) = send {
+                connection.in_flight = InFlight::Outbound;
+                return Some(Operation::Send {
+                    connection: connection.id(slot),
+                    bytes,
+                    range: 0..len,
+                });
+            }
+            self.after_full_send(slot);
+        }
+        None
+    }
+
+    /// Accounts for `taken` bytes of a batch; what was not taken is queued. Returns whether all was taken.
+    fn settle_batch(
+        &mut self,
+        slot: u32,
+        batch: fanout::BatchId,
+        first: usize,
+        taken: usize,
+    ) -> bool {
+        let content = self.batches.get_mut(batch);
+        content.in_flight -= 1;
+        let count = content.frames.len();
+        let start = content.start_of(first);
+        let reached = start + taken;
+        if reached == content.bytes.len() {
+            self.ledger.sent((count - first) as u64);
+            return true;
+        }
+        let mut next = first;
+        while next < count && content.end_of(next) <= reached {
+            next += 1;
+        }
+        self.ledger.sent((next - first) as u64);
+        let cut = content.start_of(next) < reached;
+        let rest = if cut { content.bytes[reached..content.end_of(next)].to_vec() } else { Vec::new() };
+        if cut {
+            // Still in flight until its last byte is taken.
+            self.outbound(slot).begin_partial_value(&rest);
+            next += 1;
+        }
+        for index in next..count {
+            let frame = self.batches.get(batch).frames[index].frame;
+            self.ledger.requeue(1);
+            self.queue_value(slot, frame);
+        }
+        false
+    }
+
+    /// All that was to be sent was taken: goes on with what waits, or back to direct mode.
+    fn after_full_send(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot as usize];
+        if let Some(outbound) = &mut connection.outbound {
+            let control_left = outbound.control.len();
+            if outbound.is_empty() {
+                if let Some(outbound) = connection.outbound.take() {
+                    self.outbounds.give_back(outbound);
+                }
+            } else {
+                self.schedule_flush(slot);
+            }
+            self.resume_receiving(slot, control_left);
+        }
+        let connection = &self.connections[slot as usize];
+        if connection.phase == Phase::Flushing && connection.outbound.is_none() {
+            self.begin_lingering(slot);
+        }
+    }
+
+    fn resume_receiving(&mut self, slot: u32, control_left: usize) {
+        let connection = &mut self.connections[slot as usize];
+        if connection.receiving_paused && control_left <= CONTROL_BYTES_MAX / 2 {
+            connection.receiving_paused = false;
+            let id = connection.id(slot);
+            let now = self.now;
+            self.resume_input(slot, now);
+            let connection = &self.connections[slot as usize];
+            if !connection.receiving_paused && connection.phase == Phase::Open {
+                self.operations.push_back(Operation::ResumeReceiving(id));
+            }
+        }
+    }
+
+    fn await_writable(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot as usize];
+        if !connection.awaiting_writable && !matches!(connection.phase, Phase::Free | Phase::Ended) {
+            connection.awaiting_writable = true;
+            connection.flush_queued = false;
+            self.operations.push_back(Operation::AwaitWritable(connection.id(slot)));
+        }
+    }
+
+    fn retry_later(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot as usize];
+        if !connection.retry_armed {
+            connection.retry_armed = true;
+            connection.flush_queued = false;
+            let deadline_ns = self.now.monotonic_ns + RETRY_PAUSE_MS * 1_000_000;
+            self.timers.arm(deadline_ns, connection.id(slot), TimerKind::RetrySend);
+        }
+    }
+
+    fn timer_fired(&mut self, slot: u32, kind: TimerKind, _now: Now) {
+        let connection = &mut self.connections[slot as usize];
+        match kind {
+            TimerKind::Handshake if connection.phase == Phase::Handshake => {
+                self.counters.handshakes[HandshakeResult::Timeout as usize] += 1;
+                self.end(slot, Some(CloseReason::HandshakeTimeout), false);
+            }
+            // A peer that has not taken the last bytes by now reads nothing: only a reset reaches it.
+            TimerKind::Close if connection.phase == Phase::Flushing => self.end(slot, None, true),
+            TimerKind::Close if connection.phase == Phase::Lingering => self.end(slot, None, false),
+            TimerKind::RetrySend => {
+                connection.retry_armed = false;
+                self.schedule_flush(slot);
+            }
+            TimerKind::Handshake | TimerKind::Close => {}
+        }
+    }
+
+    /// Moves the client to the group of `set` (ascending, may be empty), and notes whose topics gained
+    /// their first or lost their last group. The client was settled before.
+    fn change_group(&mut self, slot: u32, set: &[TopicIndex]) {
+        let connection = &self.connections[slot as usize];
+        let old = connection.group;
+        let old_len = old.map_or(0, |group| self.groups.get(group).topics().len());
+        let unchanged = match old {
+            Some(group) => self.groups.get(group).topics().eq(set.iter().copied()),
+            None => set.is_empty(),
+        };
+        if unchanged {
+            return;
+        }
+        self.subscriptions = self.subscriptions + set.len() as u64 - old_len as u64;
+        let position = connection.position;
+        let new = (!set.is_empty()).then(|| self.groups.intern(set, &mut self.topics));
+        if let Some(old) = old {
+            let connections = &mut self.connections;
+            self.groups.get_mut(old).leave(position, |slot, position| {
+                connections[slot as usize].position = position;
+            });
+        }
+        let connection = &mut self.connections[slot as usize];
+        connection.group = new;
+        if let Some(new) = new {
+            let group = self.groups.get_mut(new);
+            connection.position = group.join(slot);
+            connection.joined = group.next_ordinal;
+            // New in a group of one: these topics may have no other.
+            if group.clients().len() == 1 {
+                for &topic in set {
+                    self.note_interest(topic);
+                }
+            }
+        }
+        if let Some(old) = old {
+            self.release_group(old);
+        }
+    }
+
+    /// Frees a group that nobody is in, and topics that nobody wants or publishes.
+    fn release_group(&mut self, group: GroupId) {
+        let mut released = Vec::new();
+        self.groups.release_unused(group, &mut self.topics, &mut self.frames, &mut released);
+        for topic in released {
+            self.note_interest(topic);
+            self.topics.release_unused(topic);
+        }
+    }
+
+    fn note_interest(&mut self, topic: TopicIndex) {
+        let entry = self.topics.get(topic);
+        if let Some(published_as) = entry.published_as {
+            self.interest_changes.push((published_as, !entry.groups.is_empty()));
+        }
+    }
+}

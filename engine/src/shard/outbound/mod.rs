@@ -1,0 +1,34 @@
+//! What waits for one client.
+//!
+//! An idle client has no [`Outbound`] at all: it is in **direct** mode, and group batches go straight to
+//! its socket. One is made when a reply is due or a send came up short, and given back when it is empty.
+//!
+//! ```text
+//!             socket takes less than all             ring full, or frame memory used up
+//!   direct ───────────────────────────► queued ──────────────────────────────► conflating
+//!      ▲                                  │                                       │
+//!      └────────── everything sent ───────┴───────────────────────────────────────┘
+//! ```
+//! Order within one send: rest of a partly sent frame, pong, replies, snapshots, values that came back
+//! from a short send, ring, dirty topics. Per topic that is the order of ingest.
+
+mod dirty;
+mod ledger;
+mod queue;
+mod ring;
+mod send;
+
+pub use ledger::Ledger;
+pub(super) use queue::{Outbound, OutboundPool};
+pub(super) use send::{BytesPool, Segment};
+
+/// How values reach a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing waits: the group's batch is sent as it is.
+    Direct,
+    /// The socket did not take all: frames wait by index, in order.
+    Queued,
+    /// Too many wait: per `latest` topic only the newest value will be sent.
+    Conflating,
+}

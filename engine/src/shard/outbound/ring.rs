@@ -1,0 +1,62 @@
+//! The bounded ring of a queued client: frames by index, on its shard only, so without atomics.
+
+use std::fmt;
+
+use ringbuf::LocalRb;
+use ringbuf::storage::Heap;
+use ringbuf::traits::Observer;
+
+use crate::limits::QUEUE_FRAMES_MAX;
+use crate::shard::topics::FrameIndex;
+
+/// Frames of one client, oldest first; each holds a reference in the slab.
+pub(super) struct FrameRing(LocalRb<Heap<FrameIndex>>);
+
+impl FrameRing {
+    pub(super) fn new() -> Self {
+        Self(LocalRb::new(QUEUE_FRAMES_MAX))
+    }
+
+    /// Appends a frame.
+    ///
+    /// # Errors
+    /// The ring is full; the frame comes back.
+    pub(super) fn push(&mut self, frame: FrameIndex) -> Result<(), FrameIndex> {
+        self.0.try_push(frame)
+    }
+
+    pub(super) fn pop(&mut self) -> Option<FrameIndex> {
+        self.0.try_pop()
+    }
+
+    pub(super) fn first(&mut self) -> Option<FrameIndex> {
+        self.0.try_peek().copied()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.0.is_full()
+    }
+
+    /// Keeps the frames for which `keep` says so, in their order. Returns how many went.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(FrameIndex) -> bool) -> usize {
+        let before = self.0.occupied_len();
+        for _ in 0..before {
+            let Some(frame) = self.0.try_pop() else { break };
+            if keep(frame) {
+                // Its own place was just freed.
+                let _ = self.0.push_overwrite(frame);
+            }
+        }
+        before - self.0.occupied_len()
+    }
+}
+
+impl fmt::Debug for FrameRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FrameRing({}/{})", self.0.occupied_len(), self.0.capacity())
+    }
+}

@@ -1,0 +1,261 @@
+//! Putting one send together from what waits for a client, and taking it apart when its outcome is known.
+
+use std::rc::Rc;
+
+use tickwire_protocol::frame::{ControlOpcode, append_control};
+
+use super::ledger::Ledger;
+use super::queue::Outbound;
+use crate::limits::BATCH_BYTES_MAX;
+use crate::shard::operation::SharedBytes;
+use crate::shard::topics::{FrameIndex, FrameSlab, TopicIndex, Topics};
+
+/// A part of a send: `start..end` of its buffer. Segments follow each other without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::shard) struct Segment {
+    start: usize,
+    end: usize,
+    content: Content,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    /// The rest of an earlier segment; whether that was a value.
+    Partial { is_value: bool },
+    /// Replies and pongs.
+    Control,
+    /// A last value asked for by subscribing; no business of the ledger.
+    Snapshot(FrameIndex),
+    /// A queued value.
+    Value(FrameIndex),
+    /// The newest value of a dirty topic.
+    Newest(TopicIndex, FrameIndex),
+}
+
+impl Outbound {
+    /// Puts the next send together. `None` when nothing waits.
+    pub(in crate::shard) fn begin_send(
+        &mut self,
+        pool: &mut BytesPool,
+        frames: &mut FrameSlab,
+        topics: &Topics,
+        ledger: &mut Ledger,
+    ) -> Option<(SharedBytes, usize)> {
+        debug_assert!(self.segments.is_empty(), "one send at a time");
+        let mut bytes = pool.take();
+        let buffer = Rc::get_mut(&mut bytes).expect("the pool gives what nobody else holds");
+        if !self.partial.is_empty() {
+            buffer.append(&mut self.partial);
+            let content = Content::Partial { is_value: std::mem::take(&mut self.partial_is_value) };
+            self.segments.push(Segment { start: 0, end: buffer.len(), content });
+        }
+        let start = buffer.len();
+        if let Some(pong) = self.pong.take() {
+            append_control(buffer, ControlOpcode::Pong, pong.as_bytes());
+        }
+        buffer.append(&mut self.control);
+        if start < buffer.len() {
+            self.segments.push(Segment { start, end: buffer.len(), content: Content::Control });
+        }
+        while let Some((content, frame)) = self.next_content(buffer.len(), frames, topics, ledger) {
+            let start = buffer.len();
+            buffer.extend_from_slice(frames.bytes_of(frame));
+            self.segments.push(Segment { start, end: buffer.len(), content });
+        }
+        let len = buffer.len();
+        if len == 0 {
+            pool.give_back(bytes);
+            return None;
+        }
+        self.sending = Some(bytes.clone());
+        Some((bytes, len))
+    }
+
+    /// Bytes of the send in flight.
+    pub(in crate::shard) fn sending_len(&self) -> usize {
+        self.segments.last().map_or(0, |segment| segment.end)
+    }
+
+    /// Takes the send apart: `taken` bytes of it went to the kernel.
+    pub(in crate::shard) fn end_send(
+        &mut self,
+        taken: usize,
+        pool: &mut BytesPool,
+        frames: &mut FrameSlab,
+        topics: &Topics,
+        ledger: &mut Ledger,
+    ) {
+        let bytes = self.sending.take().expect("a send was in flight");
+        let mut segments = std::mem::take(&mut self.segments);
+        // Last first: what comes back goes in front of its queue.
+        for Segment { start, end, content } in segments.drain(..).rev() {
+            if end <= taken {
+                content.finish(frames, ledger);
+            } else if start < taken || matches!(content, Content::Partial { .. }) {
+                // Begun, so committed: nothing can replace it any more.
+                self.keep_partial(content, &bytes[start.max(taken)..end], frames);
+            } else {
+                self.take_back(content, &bytes[start..end], frames, topics, ledger);
+            }
+        }
+        self.segments = segments;
+        self.settle_mode();
+        pool.give_back(bytes);
+    }
+
+    /// Counts what is in flight or partly sent as cancelled; for a connection that ends.
+    pub(in crate::shard) fn abandon_send(
+        &mut self,
+        pool: &mut BytesPool,
+        frames: &mut FrameSlab,
+        ledger: &mut Ledger,
+    ) {
+        for segment in self.segments.drain(..) {
+            match segment.content {
+                Content::Partial { is_value: true } => ledger.cancel_in_flight(1),
+                Content::Value(frame) | Content::Newest(_, frame) => {
+                    frames.release(frame);
+                    ledger.cancel_in_flight(1);
+                }
+                Content::Snapshot(frame) => frames.release(frame),
+                Content::Partial { is_value: false } | Content::Control => {}
+            }
+        }
+        if std::mem::take(&mut self.partial_is_value) {
+            ledger.cancel_in_flight(1);
+        }
+        self.partial.clear();
+        if let Some(bytes) = self.sending.take() {
+            pool.give_back(bytes);
+        }
+    }
+
+    /// Notes that `rest` of a value that a batch had begun is still to be sent.
+    pub(in crate::shard) fn begin_partial_value(&mut self, rest: &[u8]) {
+        debug_assert!(self.partial.is_empty(), "a direct client has nothing waiting");
+        self.partial.extend_from_slice(rest);
+        self.partial_is_value = true;
+    }
+
+    /// Takes the next frame out of its queue, if the send has room for it.
+    fn next_content(
+        &mut self,
+        filled: usize,
+        frames: &mut FrameSlab,
+        topics: &Topics,
+        ledger: &mut Ledger,
+    ) -> Option<(Content, FrameIndex)> {
+        let fits = |frame: FrameIndex| {
+            (filled == 0 || filled + frames.bytes_of(frame).len() <= BATCH_BYTES_MAX).then_some(frame)
+        };
+        if let Some(&frame) = self.snapshots.front() {
+            fits(frame)?;
+            self.snapshots.pop_front();
+            return Some((Content::Snapshot(frame), frame));
+        }
+        if let Some(&frame) = self.returned.front() {
+            fits(frame)?;
+            self.returned.pop_front();
+            ledger.begin_send(1);
+            return Some((Content::Value(frame), frame));
+        }
+        if let Some(ring) = &mut self.ring
+            && let Some(frame) = ring.first()
+        {
+            fits(frame)?;
+            ring.pop();
+            ledger.begin_send(1);
+            return Some((Content::Value(frame), frame));
+        }
+        let topic = self.dirty.next()?;
+        let frame = fits(topics.get(topic).last_value.expect("a dirty topic has a value"))?;
+        let (_, waiting) = self.dirty.pop().expect("it was next");
+        ledger.skip(waiting - 1);
+        ledger.begin_send(1);
+        frames.retain(frame);
+        Some((Content::Newest(topic, frame), frame))
+    }
+
+    fn keep_partial(&mut self, content: Content, rest: &[u8], frames: &mut FrameSlab) {
+        debug_assert!(self.partial.is_empty(), "it was part of the send, and only one segment is cut");
+        self.partial.extend_from_slice(rest);
+        self.partial_is_value = match content {
+            Content::Partial { is_value } => is_value,
+            Content::Control => false,
+            Content::Snapshot(frame) => {
+                frames.release(frame);
+                false
+            }
+            Content::Value(frame) | Content::Newest(_, frame) => {
+                frames.release(frame);
+                true
+            }
+        };
+    }
+
+    fn take_back(
+        &mut self,
+        content: Content,
+        bytes: &[u8],
+        frames: &mut FrameSlab,
+        topics: &Topics,
+        ledger: &mut Ledger,
+    ) {
+        match content {
+            Content::Partial { .. } => unreachable!("kept as it is"),
+            Content::Control => drop(self.control.splice(0..0, bytes.iter().copied())),
+            Content::Snapshot(frame) => self.snapshots.push_front(frame),
+            Content::Value(frame) => {
+                ledger.requeue(1);
+                self.return_value(frame, frames, topics);
+            }
+            Content::Newest(topic, frame) => {
+                ledger.requeue(1);
+                frames.release(frame);
+                self.dirty.mark_first(topic);
+            }
+        }
+    }
+}
+
+impl Content {
+    /// The kernel took all of it.
+    fn finish(self, frames: &mut FrameSlab, ledger: &mut Ledger) {
+        match self {
+            Self::Partial { is_value: true } => ledger.sent(1),
+            Self::Value(frame) | Self::Newest(_, frame) => {
+                frames.release(frame);
+                ledger.sent(1);
+            }
+            Self::Snapshot(frame) => frames.release(frame),
+            Self::Partial { is_value: false } | Self::Control => {}
+        }
+    }
+}
+
+/// Send buffers that can be used again.
+#[derive(Debug, Default)]
+pub(in crate::shard) struct BytesPool {
+    free: Vec<SharedBytes>,
+}
+
+impl BytesPool {
+    /// Kept at most.
+    const FREE_MAX: usize = 256;
+
+    /// An empty buffer that nobody else holds.
+    pub(in crate::shard) fn take(&mut self) -> SharedBytes {
+        self.free.pop().unwrap_or_default()
+    }
+
+    /// Keeps a buffer for reuse, unless the driver still holds it or it grew beyond a batch.
+    pub(in crate::shard) fn give_back(&mut self, mut bytes: SharedBytes) {
+        if self.free.len() < Self::FREE_MAX
+            && let Some(buffer) = Rc::get_mut(&mut bytes)
+            && buffer.capacity() <= BATCH_BYTES_MAX
+        {
+            buffer.clear();
+            self.free.push(bytes);
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Groups: clients with the same set of topics, interned, so that fan-out builds one batch for all of them.
+//!
+//! During a dispatch a group's clients lie in three regions, and leaving or joining keeps them so:
+//! ```text
+//!  0 ──── served ──── cursor ──── to be served ──── end ──── joined since ──── len
+//! ```
+
+use hashbrown::HashTable;
+
+use super::{FrameIndex, FrameSlab, TopicIndex, Topics};
+
+/// Dense number of a group within one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::shard) struct GroupId(u32);
+
+/// Clients that want exactly `topics`.
+#[derive(Debug)]
+pub(in crate::shard) struct Group {
+    hash: u64,
+    /// Ascending. Empty exactly for a free group.
+    topics: Box<[Membership]>,
+    /// Slots of the clients.
+    clients: Vec<u32>,
+    /// Frames that are not in a batch yet, oldest first; each holds a reference in the slab.
+    pub(in crate::shard) pending: Vec<PendingFrame>,
+    /// Number of frames ever pending here: the ordinal of the next one.
+    pub(in crate::shard) next_ordinal: u64,
+    /// Ordinal at which the last client joined; frames before it are not conflated with later ones.
+    pub(in crate::shard) last_join: u64,
+    /// The group stands in the list of those with pending frames, or is being dispatched.
+    pub(in crate::shard) scheduled: bool,
+    cursor: usize,
+    end: usize,
+}
+
+/// A frame on its way to a group's clients.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::shard) struct PendingFrame {
+    pub(in crate::shard) frame: FrameIndex,
+    /// Values that it stands for: itself and what was conflated into it. 0 only while a batch is built.
+    pub(in crate::shard) offered: u32,
+    /// Its place among all frames that were ever pending in the group, ascending.
+    pub(in crate::shard) ordinal: u64,
+}
+
+/// A topic of a group, and where the group stands in the topic's list.
+#[derive(Clone, Copy, Debug)]
+struct Membership {
+    topic: TopicIndex,
+    position: u32,
+}
+
+impl Group {
+    pub(in crate::shard) fn topics(&self) -> impl ExactSizeIterator<Item = TopicIndex> + '_ {
+        self.topics.iter().map(|membership| membership.topic)
+    }
+
+    pub(in crate::shard) fn clients(&self) -> &[u32] {
+        &self.clients
+    }
+
+    /// Takes a frame for the next batch; the caller has added a reference for it.
+    pub(in crate::shard) fn push_pending(&mut self, frame: FrameIndex, offered: u32) {
+        self.pending.push(PendingFrame { frame, offered, ordinal: self.next_ordinal });
+        self.next_ordinal += 1;
+    }
+
+    /// Adds a client; returns its position. A dispatch under way leaves it out.
+    pub(in crate::shard) fn join(&mut self, slot: u32) -> u32 {
+        self.last_join = self.next_ordinal;
+        self.clients.push(slot);
+        u32::try_from(self.clients.len() - 1).expect("slots are u32")
+    }
+
+    /// Removes the client at `position`; `moved(slot, position)` is told who else changed places.
+    pub(in crate::shard) fn leave(&mut self, position: u32, mut moved: impl FnMut(u32, u32)) {
+        let mut hole = position as usize;
+        // Each region's last client fills the hole in its region, and leaves one at the border.
+        for border in [&mut self.cursor, &mut self.end] {
+            if hole < *border {
+                *border -= 1;
+                if hole != *border {
+                    self.clients[hole] = self.clients[*border];
+                    moved(self.clients[hole], place(hole));
+                }
+                hole = *border;
+            }
+        }
+        self.clients.swap_remove(hole);
+        if let Some(&slot) = self.clients.get(hole) {
+            moved(slot, place(hole));
+        }
+    }
+
+    /// Opens a dispatch to all present clients.
+    pub(in crate::shard) fn begin_dispatch(&mut self) {
+        self.cursor = 0;
+        self.end = self.clients.len();
+    }
+
+    /// The next client to serve.
+    pub(in crate::shard) fn next_client(&mut self) -> Option<u32> {
+        if self.cursor == self.end {
+            return None;
+        }
+        self.cursor += 1;
+        Some(self.clients[self.cursor - 1])
+    }
+
+    /// Ends the dispatch.
+    pub(in crate::shard) fn end_dispatch(&mut self) {
+        self.cursor = 0;
+        self.end = 0;
+    }
+
+    /// Whether a dispatch under way has yet to serve the client at `position`.
+    pub(in crate::shard) fn awaits_dispatch(&self, position: u32) -> bool {
+        (self.cursor..self.end).contains(&(position as usize))
+    }
+
+    /// Moves a client that awaits its dispatch among the served ones.
+    pub(in crate::shard) fn mark_served(&mut self, position: u32, mut moved: impl FnMut(u32, u32)) {
+        debug_assert!(self.awaits_dispatch(position));
+        let position = position as usize;
+        self.clients.swap(position, self.cursor);
+        for changed in [position, self.cursor] {
+            moved(self.clients[changed], place(changed));
+        }
+        self.cursor += 1;
+    }
+}
+
+fn place(position: usize) -> u32 {
+    u32::try_from(position).expect("slots are u32")
+}
+
+/// All groups of a shard.
+#[derive(Debug, Default)]
+pub(in crate::shard) struct Groups {
+    groups: Vec<Group>,
+    free: Vec<GroupId>,
+    /// By the hash of the set of topics.
+    index: HashTable<GroupId>,
+}
+
+impl Groups {
+    pub(in crate::shard) fn get(&self, group: GroupId) -> &Group {
+        &self.groups[group.0 as usize]
+    }
+
+    pub(in crate::shard) fn get_mut(&mut self, group: GroupId) -> &mut Group {
+        &mut self.groups[group.0 as usize]
+    }
+
+    /// Number of groups with clients.
+    pub(in crate::shard) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The group of this set, made when it is new. `set` is ascending, without repetition, not empty.
+    pub(in crate::shard) fn intern(&mut self, set: &[TopicIndex], topics: &mut Topics) -> GroupId {
+        debug_assert!(!set.is_empty() && set.is_sorted_by(|a, b| a < b));
+        let hash = set.iter().fold(0, |hash: u64, topic| hash.wrapping_add(mix(*topic)));
+        let groups = &self.groups;
+        let same = |group: &GroupId| groups[group.0 as usize].topics().eq(set.iter().copied());
+        if let Some(found) = self.index.find(hash, same) {
+            return *found;
+        }
+        let id = self.free.pop().unwrap_or_else(|| {
+            GroupId(u32::try_from(self.groups.len()).expect("no more groups than connections"))
+        });
+        let memberships = set
+            .iter()
+            .map(|&topic| {
+                let in_topic = &mut topics.get_mut(topic).groups;
+                in_topic.push(id);
+                Membership { topic, position: place(in_topic.len() - 1) }
+            })
+            .collect();
+        let group = Group {
+            hash,
+            topics: memberships,
+            clients: Vec::new(),
+            pending: Vec::new(),
+            next_ordinal: 0,
+            last_join: 0,
+            scheduled: false,
+            cursor: 0,
+            end: 0,
+        };
+        if (id.0 as usize) < self.groups.len() {
+            self.groups[id.0 as usize] = group;
+        } else {
+            self.groups.push(group);
+        }
+        let groups = &self.groups;
+        self.index.insert_unique(hash, id, |group| groups[group.0 as usize].hash);
+        id
+    }
+
+    /// Frees a group without clients, unless it is scheduled: then the dispatch does, when it comes to it.
+    /// Topics that lost their last group are added to `released`.
+    pub(in crate::shard) fn release_unused(
+        &mut self,
+        id: GroupId,
+        topics: &mut Topics,
+        frames: &mut FrameSlab,
+        released: &mut Vec<TopicIndex>,
+    ) {
+        let group = &mut self.groups[id.0 as usize];
+        if !group.clients.is_empty() || group.scheduled || group.topics.is_empty() {
+            return;
+        }
+        for pending in group.pending.drain(..) {
+            frames.release(pending.frame);
+        }
+        group.pending = Vec::new();
+        group.clients = Vec::new();
+        let (hash, memberships) = (group.hash, std::mem::take(&mut group.topics));
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == id) {
+            entry.remove();
+        }
+        self.free.push(id);
+        for Membership { topic, position } in memberships {
+            let in_topic = &mut topics.get_mut(topic).groups;
+            in_topic.swap_remove(position as usize);
+            if let Some(&moved) = in_topic.get(position as usize) {
+                self.relocate(moved, topic, position);
+            }
+            if topics.get(topic).groups.is_empty() {
+                released.push(topic);
+            }
+        }
+    }
+
+    fn relocate(&mut self, group: GroupId, topic: TopicIndex, position: u32) {
+        let memberships = &mut self.groups[group.0 as usize].topics;
+        if let Ok(index) = memberships.binary_search_by_key(&topic, |membership| membership.topic) {
+            memberships[index].position = position;
+        }
+    }
+}
+
+/// Spreads a topic's number over 64 bits (the finaliser of SplitMix64), so that sums of a set's members
+/// rarely meet. Adding keeps the hash independent of order.
+fn mix(topic: TopicIndex) -> u64 {
+    let mut hash = u64::from(topic.0).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ hash >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn topics(count: usize) -> (Topics, Vec<TopicIndex>) {
+        let mut topics = Topics::new(count);
+        let all = (0..count).map(|n| topics.resolve_name(&format!("market:T{n}")).unwrap()).collect();
+        (topics, all)
+    }
+
+    #[test]
+    fn equal_sets_share_a_group_and_the_last_one_out_frees_it() {
+        let (mut topics, all) = topics(3);
+        let (mut groups, mut frames, mut released) = (Groups::default(), FrameSlab::default(), Vec::new());
+        let one = groups.intern(&all[..2], &mut topics);
+        assert_eq!(groups.intern(&all[..2], &mut topics), one);
+        let other = groups.intern(&all[1..], &mut topics);
+        assert_ne!(one, other);
+        assert_eq!(topics.get(all[1]).groups.len(), 2);
+        groups.release_unused(one, &mut topics, &mut frames, &mut released);
+        assert_eq!(released, [all[0]]);
+        assert_eq!(topics.get(all[1]).groups, [other]);
+        groups.release_unused(other, &mut topics, &mut frames, &mut released);
+        assert_eq!(groups.len(), 0);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Join,
+        Leave(prop::sample::Index),
+        MarkServed(prop::sample::Index),
+        Serve,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            2 => Just(Step::Join),
+            2 => any::<prop::sample::Index>().prop_map(Step::Leave),
+            1 => any::<prop::sample::Index>().prop_map(Step::MarkServed),
+            3 => Just(Step::Serve),
+        ]
+    }
+
+    proptest! {
+        /// Whoever was there when the dispatch began and stays is served exactly once, whatever the others do.
+        #[test]
+        fn a_dispatch_serves_each_present_client_once(
+            present in 0..20u32, steps in prop::collection::vec(step(), 0..60)
+        ) {
+            let (mut topics, all) = topics(1);
+            let mut groups = Groups::default();
+            let id = groups.intern(&all, &mut topics);
+            let group = groups.get_mut(id);
+            let mut positions = std::collections::HashMap::new();
+            for slot in 0..present {
+                positions.insert(slot, group.join(slot));
+            }
+            group.begin_dispatch();
+            let mut to_serve: BTreeSet<u32> = (0..present).collect();
+            let mut next_slot = present;
+            for step in steps {
+                let mut slots: Vec<u32> = positions.keys().copied().collect();
+                slots.sort_unstable();
+                match step {
+                    Step::Join => {
+                        positions.insert(next_slot, group.join(next_slot));
+                        next_slot += 1;
+                    }
+                    Step::Leave(_) | Step::MarkServed(_) if slots.is_empty() => {}
+                    Step::Leave(which) => {
+                        let slot = *which.get(&slots);
+                        let position = positions.remove(&slot).unwrap();
+                        prop_assert_eq!(group.awaits_dispatch(position), to_serve.contains(&slot));
+                        to_serve.remove(&slot);
+                        group.leave(position, |slot, position| { positions.insert(slot, position); });
+                    }
+                    Step::MarkServed(which) => {
+                        let slot = *which.get(&slots);
+                        if to_serve.remove(&slot) {
+                            group.mark_served(positions[&slot], |slot, position| {
+                                positions.insert(slot, position);
+                            });
+                        }
+                    }
+                    Step::Serve => {
+                        if let Some(slot) = group.next_client() {
+                            prop_assert!(to_serve.remove(&slot), "{} was not to be served", slot);
+                        }
+                    }
+                }
+                for (slot, position) in &positions {
+                    prop_assert_eq!(group.clients()[*position as usize], *slot);
+                }
+            }
+            while let Some(slot) = group.next_client() {
+                prop_assert!(to_serve.remove(&slot));
+            }
+            prop_assert!(to_serve.is_empty());
+        }
+    }
+}

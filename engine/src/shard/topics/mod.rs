@@ -1,0 +1,200 @@
+//! What can be subscribed to, and who is.
+//!
+//! A [`Topic`] is a channel within this shard: its last value, and the groups that want it. Topics get
+//! dense local numbers; ingest's [`TopicId`] is mapped to them when the first update arrives. A topic that
+//! was never published lives as long as it has a subscriber.
+
+mod frames;
+mod groups;
+
+pub(super) use frames::{FrameIndex, FrameSlab};
+pub(super) use groups::{Group, GroupId, Groups, PendingFrame};
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use tickwire_protocol::channel::{DeliveryClass, namespace_of};
+
+use crate::mailbox::{TopicId, Update};
+
+/// Dense number of a topic within one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct TopicIndex(pub(super) u32);
+
+impl TopicIndex {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One channel.
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub(super) channel: Arc<str>,
+    pub(super) class: DeliveryClass,
+    /// Ingest's number, once something was published.
+    pub(super) published_as: Option<TopicId>,
+    /// The newest value; holds a reference in the frame slab.
+    pub(super) last_value: Option<FrameIndex>,
+    /// `sequence` of the newest value, 0 before the first.
+    pub(super) last_sequence: u64,
+    /// The groups whose set holds this topic, in no order.
+    pub(super) groups: Vec<GroupId>,
+    /// Number of the last batch that was conflated with a value of this topic in it, and the place of the
+    /// topic's newest value there.
+    pub(super) newest_in_batch: (u64, u32),
+}
+
+/// All topics of a shard.
+#[derive(Debug)]
+pub(super) struct Topics {
+    topics: Vec<Topic>,
+    free: Vec<TopicIndex>,
+    by_name: HashMap<Arc<str>, TopicIndex>,
+    by_id: Vec<Option<TopicIndex>>,
+    /// Topics that exist by subscription alone. 0 <= unpublished <= unpublished_max.
+    unpublished: usize,
+    unpublished_max: usize,
+}
+
+impl Topics {
+    pub(super) fn new(unpublished_max: usize) -> Self {
+        Self {
+            topics: Vec::new(),
+            free: Vec::new(),
+            by_name: HashMap::new(),
+            by_id: Vec::new(),
+            unpublished: 0,
+            unpublished_max,
+        }
+    }
+
+    pub(super) fn get(&self, topic: TopicIndex) -> &Topic {
+        &self.topics[topic.index()]
+    }
+
+    pub(super) fn get_mut(&mut self, topic: TopicIndex) -> &mut Topic {
+        &mut self.topics[topic.index()]
+    }
+
+    /// The number of topics, published or subscribed to.
+    pub(super) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    pub(super) fn find(&self, channel: &str) -> Option<TopicIndex> {
+        self.by_name.get(channel).copied()
+    }
+
+    /// The topic of an update, made when it is the first of its channel. Ingest bounds their number.
+    pub(super) fn resolve(&mut self, update: &Update) -> TopicIndex {
+        if let Some(Some(topic)) = self.by_id.get(update.topic.index()) {
+            return *topic;
+        }
+        let topic = match self.find(&update.channel) {
+            Some(topic) => {
+                self.unpublished -= 1;
+                topic
+            }
+            None => self.insert(update.channel.clone(), update.class),
+        };
+        let entry = self.get_mut(topic);
+        entry.published_as = Some(update.topic);
+        entry.class = update.class;
+        if self.by_id.len() <= update.topic.index() {
+            self.by_id.resize(update.topic.index() + 1, None);
+        }
+        self.by_id[update.topic.index()] = Some(topic);
+        topic
+    }
+
+    /// The topic that a client names, made when nobody published or named it before; `None` when too
+    /// many exist by name alone. One made here must be subscribed to or [`Topics::release_unused`].
+    pub(super) fn resolve_name(&mut self, channel: &str) -> Option<TopicIndex> {
+        if let Some(topic) = self.find(channel) {
+            return Some(topic);
+        }
+        if self.unpublished >= self.unpublished_max {
+            return None;
+        }
+        self.unpublished += 1;
+        Some(self.insert(channel.into(), DeliveryClass::default_for(namespace_of(channel))))
+    }
+
+    /// Forgets the topic if nobody published it and nobody is subscribed.
+    pub(super) fn release_unused(&mut self, topic: TopicIndex) {
+        let entry = self.get_mut(topic);
+        if entry.published_as.is_some() || !entry.groups.is_empty() {
+            return;
+        }
+        let channel = std::mem::replace(&mut entry.channel, Arc::from(""));
+        entry.groups = Vec::new();
+        if self.by_name.remove(&channel).is_some() {
+            self.unpublished -= 1;
+            self.free.push(topic);
+        }
+    }
+
+    fn insert(&mut self, channel: Arc<str>, class: DeliveryClass) -> TopicIndex {
+        let topic = Topic {
+            channel: channel.clone(),
+            class,
+            published_as: None,
+            last_value: None,
+            last_sequence: 0,
+            groups: Vec::new(),
+            newest_in_batch: (0, 0),
+        };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.topics[index.index()] = topic;
+                index
+            }
+            None => {
+                let index = TopicIndex(u32::try_from(self.topics.len()).expect("topics are bounded"));
+                self.topics.push(topic);
+                index
+            }
+        };
+        self.by_name.insert(channel, index);
+        index
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(topic: u32, channel: &str, sequence: u64) -> Update {
+        Update {
+            topic: TopicId(topic),
+            channel: channel.into(),
+            class: DeliveryClass::Latest,
+            sequence,
+            received_ns: 0,
+            frame: Box::from(*b"x"),
+        }
+    }
+
+    #[test]
+    fn a_name_asked_for_before_it_is_published_is_the_published_topic() {
+        let mut topics = Topics::new(1);
+        let asked = topics.resolve_name("market:A").unwrap();
+        assert_eq!(topics.resolve_name("market:B"), None, "one by name alone is all there may be");
+        assert_eq!(topics.resolve(&update(7, "market:A", 1)), asked);
+        assert!(topics.resolve_name("market:B").is_some(), "a published one does not count");
+        assert_eq!(topics.len(), 2);
+    }
+
+    #[test]
+    fn an_unused_name_is_forgotten_and_a_published_one_stays() {
+        let mut topics = Topics::new(1);
+        let asked = topics.resolve_name("market:A").unwrap();
+        topics.release_unused(asked);
+        topics.release_unused(asked);
+        assert_eq!(topics.len(), 0);
+        let published = topics.resolve(&update(0, "market:B", 1));
+        topics.release_unused(published);
+        assert_eq!(topics.find("market:B"), Some(published));
+    }
+}

@@ -1,0 +1,318 @@
+//! Names that clients subscribe to and publishers publish on.
+//!
+//! A channel name is printable ASCII without spaces; its namespace ends at the first colon. Names
+//! in the namespace `market` hold a symbol, which is upper-cased on the way in: two spellings of
+//! a symbol are one channel.
+
+use std::{borrow::Borrow, fmt};
+
+use crate::{
+    error_code::ErrorCode,
+    limits::{CHANNEL_BYTES_MAX, SYMBOL_BYTES_MAX},
+};
+
+/// A canonical channel name such as `market:AAPL`, `news:tech`, `user:42` or `system`.
+///
+/// Invariants: 1 to [`CHANNEL_BYTES_MAX`] bytes of printable ASCII without spaces; in the
+/// namespace `market` the rest is a valid symbol in upper case.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChannelName(Box<str>);
+
+impl ChannelName {
+    /// The channel of a symbol: `aapl` becomes `market:AAPL`.
+    ///
+    /// # Errors
+    /// [`ChannelError::InvalidSymbol`] for anything but 1–32 characters of `A–Z 0–9 . - _ ^ = / :`
+    /// (lower case is accepted and raised).
+    pub fn from_symbol(symbol: &str) -> Result<Self, ChannelError> {
+        if !is_symbol(symbol) {
+            return Err(ChannelError::InvalidSymbol);
+        }
+        let mut name = String::with_capacity(MARKET_PREFIX.len() + symbol.len());
+        name.push_str(MARKET_PREFIX);
+        name.extend(symbol.chars().map(|c| c.to_ascii_uppercase()));
+        Ok(Self(name.into_boxed_str()))
+    }
+
+    /// A channel by its name: `market:aapl` becomes `market:AAPL`, other names stay as they are.
+    ///
+    /// # Errors
+    /// * [`ChannelError::InvalidSymbol`]: a `market:` name without a valid symbol.
+    /// * [`ChannelError::InvalidChannel`]: any other name that is empty, too long, or not
+    ///   printable ASCII without spaces.
+    pub fn parse(name: &str) -> Result<Self, ChannelError> {
+        if let Some(symbol) = symbol_of(name) {
+            return Self::from_symbol(symbol);
+        }
+        if !is_channel(name) {
+            return Err(ChannelError::InvalidChannel);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The whole name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part before the first colon; the whole name when there is none.
+    pub fn namespace(&self) -> &str {
+        namespace_of(&self.0)
+    }
+
+    /// The symbol, for names in the namespace `market`.
+    pub fn symbol(&self) -> Option<&str> {
+        symbol_of(&self.0)
+    }
+}
+
+impl Borrow<str> for ChannelName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for ChannelName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The part of a channel name before the first colon; the whole name when there is none.
+pub fn namespace_of(channel: &str) -> &str {
+    channel
+        .split_once(':')
+        .map_or(channel, |(namespace, _)| namespace)
+}
+
+/// The symbol of a channel name in the namespace `market`, as written.
+pub fn symbol_of(channel: &str) -> Option<&str> {
+    channel.strip_prefix(MARKET_PREFIX)
+}
+
+/// Whether nobody but its owner may have channels of this namespace without further leave.
+pub fn is_private(namespace: &str) -> bool {
+    matches!(namespace, "user" | "session")
+}
+
+/// What a slow client may miss of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeliveryClass {
+    /// A newer value supersedes an older one that is not sent yet.
+    Latest,
+    /// Nothing is skipped; a client that cannot keep up is closed.
+    Reliable,
+}
+
+impl DeliveryClass {
+    /// The class of a namespace unless the operator configures another.
+    pub fn default_for(namespace: &str) -> Self {
+        match namespace {
+            MARKET => Self::Latest,
+            _ => Self::Reliable,
+        }
+    }
+}
+
+/// Why a name is refused; the client may correct it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelError {
+    /// Not a valid symbol.
+    InvalidSymbol,
+    /// Not a valid channel name.
+    InvalidChannel,
+}
+
+impl ChannelError {
+    /// The code that a client is told.
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::InvalidSymbol => ErrorCode::InvalidSymbol,
+            Self::InvalidChannel => ErrorCode::InvalidChannel,
+        }
+    }
+}
+
+impl fmt::Display for ChannelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidSymbol => {
+                write!(
+                    f,
+                    "a symbol is 1 to {SYMBOL_BYTES_MAX} characters of A-Z 0-9 . - _ ^ = / :"
+                )
+            }
+            Self::InvalidChannel => write!(
+                f,
+                "a channel name is 1 to {CHANNEL_BYTES_MAX} bytes of printable ASCII without spaces"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ChannelError {}
+
+/// A channel name without an allocation of its own, for names that live as long as one message.
+///
+/// Invariant: `bytes[..length]` is the text of a canonical name, as in [`ChannelName`].
+#[derive(Clone, Copy)]
+pub(crate) struct InlineName {
+    bytes: [u8; CHANNEL_BYTES_MAX],
+    length: u8,
+}
+
+impl InlineName {
+    /// As [`ChannelName::from_symbol`].
+    pub(crate) fn from_symbol(symbol: &str) -> Result<Self, ChannelError> {
+        if !is_symbol(symbol) {
+            return Err(ChannelError::InvalidSymbol);
+        }
+        let raised = symbol.bytes().map(|byte| byte.to_ascii_uppercase());
+        Ok(Self::collect(MARKET_PREFIX.bytes().chain(raised)))
+    }
+
+    /// As [`ChannelName::parse`].
+    pub(crate) fn parse(name: &str) -> Result<Self, ChannelError> {
+        if let Some(symbol) = symbol_of(name) {
+            return Self::from_symbol(symbol);
+        }
+        if !is_channel(name) {
+            return Err(ChannelError::InvalidChannel);
+        }
+        Ok(Self::collect(name.bytes()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        let bytes = self
+            .bytes
+            .get(..usize::from(self.length))
+            .unwrap_or_default();
+        // Only ASCII is ever written, so the default is never taken.
+        str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// The callers have checked that the bytes are ASCII and at most [`CHANNEL_BYTES_MAX`].
+    fn collect(text: impl Iterator<Item = u8>) -> Self {
+        let mut name = Self {
+            bytes: [0; CHANNEL_BYTES_MAX],
+            length: 0,
+        };
+        for (slot, byte) in name.bytes.iter_mut().zip(text) {
+            *slot = byte;
+            name.length += 1;
+        }
+        name
+    }
+}
+
+impl fmt::Debug for InlineName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+fn is_symbol(symbol: &str) -> bool {
+    (1..=SYMBOL_BYTES_MAX).contains(&symbol.len()) && symbol.bytes().all(is_symbol_byte)
+}
+
+const fn is_symbol_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'^' | b'=' | b'/' | b':')
+}
+
+fn is_channel(name: &str) -> bool {
+    (1..=CHANNEL_BYTES_MAX).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic())
+}
+
+const MARKET: &str = "market";
+const MARKET_PREFIX: &str = "market:";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parses by both types, which must agree.
+    #[track_caller]
+    fn check(name: &str, expected: Result<&str, ChannelError>) {
+        let parsed = ChannelName::parse(name);
+        assert_eq!(
+            parsed.as_ref().map(ChannelName::as_str).map_err(|e| *e),
+            expected
+        );
+        let inline = InlineName::parse(name);
+        assert_eq!(
+            inline.as_ref().map(InlineName::as_str).map_err(|e| *e),
+            expected
+        );
+    }
+
+    #[test]
+    fn market_names_are_raised_and_others_kept() {
+        check("market:aapl", Ok("market:AAPL"));
+        check("market:BTC/usd:spot", Ok("market:BTC/USD:SPOT"));
+        check("news:tech", Ok("news:tech"));
+        check("system", Ok("system"));
+        check("Market:aapl", Ok("Market:aapl"));
+    }
+
+    #[test]
+    fn symbols_outside_the_contract_are_refused() {
+        check("market:", Err(ChannelError::InvalidSymbol));
+        check("market:A B", Err(ChannelError::InvalidSymbol));
+        check("market:\u{c4}PFEL", Err(ChannelError::InvalidSymbol));
+        check(
+            &format!("market:{}", "A".repeat(33)),
+            Err(ChannelError::InvalidSymbol),
+        );
+        let longest = format!("market:{}", "A".repeat(32));
+        check(&longest, Ok(&longest));
+        assert_eq!(
+            ChannelName::from_symbol("A,B"),
+            Err(ChannelError::InvalidSymbol)
+        );
+        assert_eq!(
+            ChannelName::from_symbol(""),
+            Err(ChannelError::InvalidSymbol)
+        );
+    }
+
+    #[test]
+    fn channels_outside_the_contract_are_refused() {
+        check("", Err(ChannelError::InvalidChannel));
+        check("news: tech", Err(ChannelError::InvalidChannel));
+        check("news:\u{7f}", Err(ChannelError::InvalidChannel));
+        check("news:\n", Err(ChannelError::InvalidChannel));
+        check(&"x".repeat(129), Err(ChannelError::InvalidChannel));
+        let longest = "x".repeat(128);
+        check(&longest, Ok(&longest));
+    }
+
+    #[test]
+    fn the_namespace_ends_at_the_first_colon() {
+        let name = ChannelName::from_symbol("btc:usd").unwrap();
+        assert_eq!(
+            (name.namespace(), name.symbol()),
+            ("market", Some("BTC:USD"))
+        );
+        let name = ChannelName::parse("system").unwrap();
+        assert_eq!((name.namespace(), name.symbol()), ("system", None));
+    }
+
+    #[test]
+    fn namespaces_decide_delivery_and_privacy() {
+        assert_eq!(DeliveryClass::default_for("market"), DeliveryClass::Latest);
+        assert_eq!(DeliveryClass::default_for("news"), DeliveryClass::Reliable);
+        assert!(is_private("user") && is_private("session") && !is_private("market"));
+    }
+}

@@ -1,0 +1,176 @@
+//! From a message to a command.
+
+use super::{
+    Command, CommandError, RawJson, Subscribe,
+    envelope::{Body, Envelope, Refusal, echo},
+    names::Names,
+};
+use crate::{
+    error_code::ErrorCode,
+    json::{Invalid, Object, Validator, Value},
+    limits::{COMMAND_BYTES_MAX, JSON_DEPTH_MAX, THROTTLE_MS_MAX, THROTTLE_MS_MIN},
+};
+
+/// Parses messages of clients; one per shard, for its scratch space.
+#[derive(Debug)]
+pub struct CommandParser {
+    validator: Validator,
+}
+
+impl CommandParser {
+    /// A parser; its scratch space grows with the first messages.
+    pub fn new() -> Self {
+        Self {
+            validator: Validator::new(),
+        }
+    }
+
+    /// Parses one whole message.
+    ///
+    /// # Errors
+    /// The answer that the client gets; its connection stays.
+    ///
+    /// Cost: one pass to validate, one to find the keys, and one allocation or two per name.
+    pub fn parse<'m>(&mut self, message: &'m [u8]) -> Result<Command<'m>, CommandError<'m>> {
+        let without_id = |refusal| CommandError::new(refusal, None);
+        let message = self.validate(message).map_err(without_id)?;
+        let envelope = Envelope::read(message);
+        let id = envelope.id().map_err(without_id)?;
+        let command = || {
+            let (verb, body) = envelope.open()?;
+            interpret(&verb, &body, id)
+        };
+        command().map_err(|refusal| CommandError::new(refusal, id))
+    }
+
+    fn validate<'m>(&mut self, message: &'m [u8]) -> Result<Object<'m>, Refusal> {
+        if message.len() > COMMAND_BYTES_MAX {
+            return Err(Refusal {
+                code: ErrorCode::MessageTooLarge,
+                message: format!("a message has at most {COMMAND_BYTES_MAX} bytes").into(),
+            });
+        }
+        self.validator
+            .validate(message)
+            .map_err(|invalid| match invalid {
+                Invalid::NotJson => Refusal::invalid("the message is not JSON"),
+                Invalid::TooDeep => Refusal::invalid(format!(
+                    "the message is nested deeper than {JSON_DEPTH_MAX}"
+                )),
+            })?;
+        Value::of_document(message)
+            .as_object()
+            .ok_or_else(|| Refusal::invalid("the message is not a JSON object"))
+    }
+}
+
+impl Default for CommandParser {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'m> CommandError<'m> {
+    fn new(refusal: Refusal, id: Option<RawJson<'m>>) -> Self {
+        let Refusal { code, message } = refusal;
+        Self { code, message, id }
+    }
+}
+
+fn interpret<'m>(
+    verb: &str,
+    body: &Body<'m>,
+    id: Option<RawJson<'m>>,
+) -> Result<Command<'m>, Refusal> {
+    match verb {
+        "subscribe" => subscribe(body, id),
+        "unsubscribe" => unsubscribe(body, id),
+        "ping" => {
+            let timestamp = body
+                .timestamp
+                .map(|value| echo(value, "timestamp"))
+                .transpose()?;
+            Ok(Command::Ping { id, timestamp })
+        }
+        "auth" => auth(body, id),
+        _ => Err(Refusal::unsupported(
+            "the supported actions are subscribe, unsubscribe, ping and auth",
+        )),
+    }
+}
+
+fn subscribe<'m>(body: &Body<'m>, id: Option<RawJson<'m>>) -> Result<Command<'m>, Refusal> {
+    if body.since.is_some() {
+        return Err(Refusal::unsupported(
+            "since is not supported: there is no history",
+        ));
+    }
+    let throttle_ms = body.throttle.map(throttle).transpose()?;
+    let snapshot = match body.snapshot {
+        Some(value) => value
+            .as_bool()
+            .ok_or_else(|| Refusal::invalid("snapshot must be true or false"))?,
+        None => true,
+    };
+    let names = Names::read(body.symbols, body.channels)?;
+    if names.is_empty() {
+        return Err(Refusal::invalid("subscribe needs symbols or channels"));
+    }
+    let Names {
+        accepted: names,
+        rejected,
+        ..
+    } = names;
+    Ok(Command::Subscribe(Subscribe {
+        id,
+        names,
+        rejected,
+        throttle_ms,
+        snapshot,
+    }))
+}
+
+fn unsubscribe<'m>(body: &Body<'m>, id: Option<RawJson<'m>>) -> Result<Command<'m>, Refusal> {
+    if body.symbols.is_none() && body.channels.is_none() {
+        return Ok(Command::Unsubscribe {
+            id,
+            names: None,
+            rejected: Vec::new(),
+        });
+    }
+    let names = Names::read(body.symbols, body.channels)?;
+    if names.is_empty() {
+        // An empty list is more likely a client's mistake than its wish to lose everything.
+        return Err(Refusal::invalid(
+            "unsubscribe needs names, or neither symbols nor channels to mean everything",
+        ));
+    }
+    let Names {
+        accepted, rejected, ..
+    } = names;
+    Ok(Command::Unsubscribe {
+        id,
+        names: Some(accepted),
+        rejected,
+    })
+}
+
+fn auth<'m>(body: &Body<'m>, id: Option<RawJson<'m>>) -> Result<Command<'m>, Refusal> {
+    let token = body
+        .token
+        .and_then(Value::as_string)
+        .map(|token| token.decode());
+    match token {
+        Some(token) if !token.is_empty() => Ok(Command::Auth { id, token }),
+        _ => Err(Refusal::invalid("auth needs a token, a string")),
+    }
+}
+
+fn throttle(value: Value<'_>) -> Result<u32, Refusal> {
+    match value.text().parse() {
+        Ok(throttle_ms @ (0 | THROTTLE_MS_MIN..=THROTTLE_MS_MAX)) => Ok(throttle_ms),
+        _ => Err(Refusal::invalid(format!(
+            "throttle must be 0 or {THROTTLE_MS_MIN} to {THROTTLE_MS_MAX} milliseconds"
+        ))),
+    }
+}

@@ -1,0 +1,334 @@
+//! A structural scanner: finds where values begin and end, without looking into them.
+
+use std::borrow::Cow;
+
+/// The bytes of one JSON value, without white space around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Value<'a>(&'a [u8]);
+
+impl<'a> Value<'a> {
+    /// A document of validated JSON.
+    pub(crate) fn of_document(document: &'a [u8]) -> Self {
+        let mut scanner = Scanner { rest: document };
+        scanner.take_value().unwrap_or(Self(&[]))
+    }
+
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The value's text. All validated JSON is UTF-8, so the default is never taken.
+    pub(crate) fn text(self) -> &'a str {
+        str::from_utf8(self.0).unwrap_or_default()
+    }
+
+    pub(crate) fn as_string(self) -> Option<RawString<'a>> {
+        Scanner { rest: self.0 }.take_string()
+    }
+
+    pub(crate) fn as_object(self) -> Option<Object<'a>> {
+        let rest = self.0.strip_prefix(b"{")?;
+        Some(Object(Scanner { rest }))
+    }
+
+    pub(crate) fn as_array(self) -> Option<Array<'a>> {
+        let rest = self.0.strip_prefix(b"[")?;
+        Some(Array(Scanner { rest }))
+    }
+
+    pub(crate) fn as_bool(self) -> Option<bool> {
+        match self.0 {
+            b"true" => Some(true),
+            b"false" => Some(false),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_number(self) -> bool {
+        matches!(self.0.first(), Some(b'-' | b'0'..=b'9'))
+    }
+
+    /// How deeply arrays and objects are nested; 0 for anything else.
+    pub(crate) fn depth(self) -> usize {
+        let mut depth: usize = 0;
+        let mut depth_max = 0;
+        walk_structure(self.0, |byte| {
+            if matches!(byte, b'{' | b'[') {
+                depth += 1;
+                depth_max = depth_max.max(depth);
+            } else {
+                depth = depth.saturating_sub(1);
+            }
+            true
+        });
+        depth_max
+    }
+}
+
+/// The entries of an object in the order of writing, duplicates included.
+#[derive(Debug)]
+pub(crate) struct Object<'a>(Scanner<'a>);
+
+impl<'a> Iterator for Object<'a> {
+    type Item = (RawString<'a>, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Self(scanner) = self;
+        scanner.skip_separator(b',');
+        let key = scanner.take_string()?;
+        scanner.skip_separator(b':');
+        Some((key, scanner.take_value()?))
+    }
+}
+
+/// The elements of an array.
+#[derive(Debug)]
+pub(crate) struct Array<'a>(Scanner<'a>);
+
+impl<'a> Iterator for Array<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Self(scanner) = self;
+        scanner.skip_separator(b',');
+        scanner.take_value()
+    }
+}
+
+/// A string as written, between its quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RawString<'a> {
+    written: &'a [u8],
+    has_escapes: bool,
+}
+
+impl<'a> RawString<'a> {
+    pub(crate) fn has_escapes(self) -> bool {
+        self.has_escapes
+    }
+
+    /// The string; halves of surrogate pairs, which no Rust string can hold, become U+FFFD.
+    ///
+    /// Cost: allocates only for strings with escapes.
+    pub(crate) fn decode(self) -> Cow<'a, str> {
+        // All validated JSON is UTF-8, so the default is never taken.
+        let written = str::from_utf8(self.written).unwrap_or_default();
+        if self.has_escapes {
+            Cow::Owned(unescape(written))
+        } else {
+            Cow::Borrowed(written)
+        }
+    }
+}
+
+/// A position in a document.
+#[derive(Debug)]
+struct Scanner<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Scanner<'a> {
+    fn skip_white_space(&mut self) {
+        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+    }
+
+    /// Skips `separator`, which may be absent before a first element, and white space around it.
+    fn skip_separator(&mut self, separator: u8) {
+        self.skip_white_space();
+        if let Some((first, rest)) = self.rest.split_first()
+            && *first == separator
+        {
+            self.rest = rest;
+            self.skip_white_space();
+        }
+    }
+
+    /// `None` at the end of the surrounding array or object.
+    fn take_value(&mut self) -> Option<Value<'a>> {
+        self.skip_white_space();
+        let length = match self.rest.first()? {
+            b'"' => string_len(self.rest)?.0,
+            b'{' | b'[' => container_len(self.rest)?,
+            b'}' | b']' => return None,
+            _ => self
+                .rest
+                .iter()
+                .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
+                .unwrap_or(self.rest.len()),
+        };
+        let (value, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(Value(value))
+    }
+
+    fn take_string(&mut self) -> Option<RawString<'a>> {
+        let (length, has_escapes) = string_len(self.rest)?;
+        let (string, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        let written = string.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        Some(RawString {
+            written,
+            has_escapes,
+        })
+    }
+}
+
+/// The length of the string that `bytes` start with, quotes included, and whether it has escapes.
+fn string_len(bytes: &[u8]) -> Option<(usize, bool)> {
+    let mut rest = bytes.strip_prefix(b"\"")?;
+    let mut has_escapes = false;
+    loop {
+        let special = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let after = rest.get(special + 1..)?;
+        if rest.get(special) == Some(&b'"') {
+            return Some((bytes.len() - after.len(), has_escapes));
+        }
+        // An escape: the byte after the backslash belongs to it, be it a quote.
+        has_escapes = true;
+        rest = after.get(1..)?;
+    }
+}
+
+/// The length of the array or object that `bytes` start with.
+fn container_len(bytes: &[u8]) -> Option<usize> {
+    let mut depth: usize = 0;
+    walk_structure(bytes, |byte| {
+        if matches!(byte, b'{' | b'[') {
+            depth += 1;
+        } else {
+            depth = depth.saturating_sub(1);
+        }
+        depth > 0
+    })
+}
+
+/// Calls `visit` for each bracket outside strings until it returns `false`; returns the position
+/// after that bracket, `None` when the bytes end before.
+fn walk_structure(bytes: &[u8], mut visit: impl FnMut(u8) -> bool) -> Option<usize> {
+    let mut rest = bytes;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = match byte {
+            b'"' => rest.get(string_len(rest)?.0..)?,
+            b'{' | b'[' | b'}' | b']' => {
+                if !visit(*byte) {
+                    return Some(bytes.len() - after.len());
+                }
+                after
+            }
+            _ => after,
+        };
+    }
+    None
+}
+
+fn unescape(written: &str) -> String {
+    let mut text = String::with_capacity(written.len());
+    let mut rest = written;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let mut chars = escape.chars();
+        match chars.next() {
+            Some('b') => text.push('\u{8}'),
+            Some('f') => text.push('\u{c}'),
+            Some('n') => text.push('\n'),
+            Some('r') => text.push('\r'),
+            Some('t') => text.push('\t'),
+            Some('u') => {
+                let (c, after) = unescape_unicode(chars.as_str());
+                text.push(c);
+                rest = after;
+                continue;
+            }
+            // A quote, a slash or a backslash stands for itself.
+            Some(c) => text.push(c),
+            None => {}
+        }
+        rest = chars.as_str();
+    }
+    text.push_str(rest);
+    text
+}
+
+/// The character that `\u` introduced, and what follows it. `after_u` starts with four digits.
+fn unescape_unicode(after_u: &str) -> (char, &str) {
+    let Some((unit, rest)) = split_hex(after_u) else {
+        return (char::REPLACEMENT_CHARACTER, "");
+    };
+    if let Some((low, after_low)) = rest.strip_prefix("\\u").and_then(split_hex)
+        && let (0xd800..=0xdbff, 0xdc00..=0xdfff) = (unit, low)
+    {
+        let c = 0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+        return (
+            char::from_u32(c).unwrap_or(char::REPLACEMENT_CHARACTER),
+            after_low,
+        );
+    }
+    (
+        char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER),
+        rest,
+    )
+}
+
+fn split_hex(text: &str) -> Option<(u32, &str)> {
+    let (digits, rest) = text.split_at_checked(4)?;
+    Some((u32::from_str_radix(digits, 16).ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_string(written: &str, expected: &str) {
+        let string = Value(written.as_bytes()).as_string().unwrap();
+        assert_eq!(string.decode(), expected);
+        assert_eq!(string.has_escapes(), written.contains('\\'));
+    }
+
+    #[test]
+    fn escapes_are_decoded() {
+        check_string(
+            r#""plain \u{e9}""#.replace(r"\u{e9}", "\u{e9}").as_str(),
+            "plain \u{e9}",
+        );
+        check_string(r#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t");
+        check_string(r#""s\u0079mbol""#, "symbol");
+        check_string(r#""\ud83d\ude00!""#, "\u{1f600}!");
+    }
+
+    #[test]
+    fn halves_of_surrogate_pairs_are_replaced() {
+        check_string(r#""\ud83d""#, "\u{fffd}");
+        check_string(r#""\ude00x""#, "\u{fffd}x");
+        check_string(r#""\ud83d\ud83d\ude00""#, "\u{fffd}\u{1f600}");
+        check_string(r#""\ud83d\u0041""#, "\u{fffd}A");
+    }
+
+    #[test]
+    fn depth_counts_levels_and_skips_strings() {
+        let depth = |json: &str| Value::of_document(json.as_bytes()).depth();
+        assert_eq!(depth("1"), 0);
+        assert_eq!(depth(r#"{"a":"[[["}"#), 1);
+        assert_eq!(depth(r#"[{"a":[]},[[1]],{}]"#), 3);
+    }
+
+    #[test]
+    fn entries_keep_order_and_duplicates() {
+        let document = br#" { "a" : 1 , "b":[ 2, 3 ] ,"a":"}" } "#;
+        let entries: Vec<_> = Value::of_document(document)
+            .as_object()
+            .unwrap()
+            .map(|(key, value)| (key.decode(), value.text()))
+            .collect();
+        assert_eq!(
+            entries,
+            [
+                ("a".into(), "1"),
+                ("b".into(), "[ 2, 3 ]"),
+                ("a".into(), r#""}""#)
+            ]
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! Points in time as they stand on the wire: RFC 3339, UTC, milliseconds.
+
+use std::fmt;
+
+use jiff::tz::Offset;
+
+/// A point in time, microseconds since the Unix epoch. Read from a clock by the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From microseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+    pub const fn from_unix_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub const fn unix_micros(self) -> i64 {
+        self.0
+    }
+
+    /// Appends for example `2026-01-10T10:30:00.123Z`, without quotes.
+    ///
+    /// Times outside the years 0000–9999, which RFC 3339 cannot write, appear as the nearest that
+    /// it can. Cost: no allocation beyond growth of `out`.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_bytes());
+    }
+
+    fn to_bytes(self) -> [u8; TEXT_BYTES] {
+        // The clamp keeps the value inside jiff's range, so the fallback is never taken.
+        let instant = jiff::Timestamp::from_microsecond(self.0.clamp(MICROS_MIN, MICROS_MAX))
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let civil = Offset::UTC.to_datetime(instant);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        write_digits(&mut text, 0..4, civil.year().unsigned_abs());
+        write_digits(&mut text, 5..7, civil.month().unsigned_abs().into());
+        write_digits(&mut text, 8..10, civil.day().unsigned_abs().into());
+        write_digits(&mut text, 11..13, civil.hour().unsigned_abs().into());
+        write_digits(&mut text, 14..16, civil.minute().unsigned_abs().into());
+        write_digits(&mut text, 17..19, civil.second().unsigned_abs().into());
+        write_digits(&mut text, 20..23, civil.millisecond().unsigned_abs());
+        text
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_bytes()
+            .iter()
+            .try_for_each(|&byte| fmt::Write::write_char(f, byte.into()))
+    }
+}
+
+/// Writes `value` right-aligned into `text[columns]`; columns left of it keep their zeros.
+fn write_digits(text: &mut [u8; TEXT_BYTES], columns: std::ops::Range<usize>, mut value: u16) {
+    for column in text.iter_mut().take(columns.end).skip(columns.start).rev() {
+        *column = DIGITS[usize::from(value % 10)];
+        value /= 10;
+    }
+}
+
+const DIGITS: [u8; 10] = *b"0123456789";
+const TEXT_BYTES: usize = "2026-01-10T10:30:00.123Z".len();
+/// 0000-01-01T00:00:00Z
+const MICROS_MIN: i64 = -62_167_219_200_000_000;
+/// 9999-12-30T22:00:00Z: the end of jiff's range, which leaves room for every time zone.
+const MICROS_MAX: i64 = 253_402_207_200_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(micros: i64, expected: &str) {
+        let timestamp = Timestamp::from_unix_micros(micros);
+        assert_eq!(timestamp.to_string(), expected);
+        let mut out = b"x".to_vec();
+        timestamp.append_to(&mut out);
+        assert_eq!(out, format!("x{expected}").into_bytes());
+    }
+
+    #[test]
+    fn text_is_rfc_3339_with_milliseconds() {
+        check(0, "1970-01-01T00:00:00.000Z");
+        check(1_768_041_000_123_999, "2026-01-10T10:30:00.123Z");
+        check(1_709_210_096_007_000, "2024-02-29T12:34:56.007Z");
+        check(4_107_542_399_999_999, "2100-02-28T23:59:59.999Z");
+    }
+
+    #[test]
+    fn milliseconds_are_cut_downwards_before_the_epoch_too() {
+        check(-1, "1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn years_that_cannot_be_written_are_clamped() {
+        check(i64::MIN, "0000-01-01T00:00:00.000Z");
+        check(i64::MAX, "9999-12-30T22:00:00.000Z");
+    }
+}
