@@ -1,6 +1,6 @@
 //! The one place where clocks are read.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tickwire_protocol::timestamp::Timestamp;
 
@@ -27,11 +27,17 @@ impl Clock {
         Self { origin: Instant::now() }
     }
 
-    /// Reads the monotonic clock only, in nanoseconds since the start.
+    /// Time since the start.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    /// Time since the start, in nanoseconds.
     #[must_use]
     pub fn monotonic_ns(&self) -> u64 {
         // 2^64 ns are 584 years.
-        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(self.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Reads both clocks (two vDSO calls, about 50 ns).

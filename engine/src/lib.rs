@@ -1,9 +1,24 @@
 #![forbid(unsafe_code)]
-//! Tickwire's engine.
+//! Tickwire's engine: takes each market-data update once and delivers it to every subscribed client.
+//!
+//! The way of an update:
+//! 1. [`ingest`] receives it (Redis, HTTP or the simulated feed), checks it, gives it a `seq` and frames
+//!    it once;
+//! 2. [`mailbox`] carries a reference to it into every shard, never waiting;
+//! 3. [`shard`] finds the groups that want it and yields one send per client, touching no socket;
+//! 4. [`driver`] turns those into system calls, 64 sends at a time.
+//!
+//! [`control`] answers operators, [`config`] says what they chose, [`limits`] what everything is bounded
+//! by, and [`run`] puts it all together. Dependencies point down this list, never up: the shard knows no
+//! driver, ingest knows no shard.
 
 pub mod clock;
-pub mod limits;
+pub mod config;
 pub mod driver;
 pub mod ingest;
+pub mod limits;
+pub mod logging;
 pub mod mailbox;
+pub mod random;
+pub mod run;
 pub mod shard;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use percent_encoding::percent_decode_str;
 use tickwire_protocol::channel::ChannelName;
 use tickwire_protocol::event::append_connected;
 use tickwire_protocol::handshake::{
@@ -138,9 +139,9 @@ fn route<'b>(request: &Request<'b>) -> Answer<'b> {
     let ticker = match request.path {
         "/ws" => None,
         "/" => return Answer::Response(home(request)),
-        path => match path.strip_prefix("/ws/stocks/").map(ChannelName::from_symbol) {
-            Some(Ok(ticker)) => Some(ticker),
-            Some(Err(_)) | None => {
+        path => match path.strip_prefix("/ws/stocks/").and_then(ticker_of) {
+            Some(ticker) => Some(ticker),
+            None => {
                 return Answer::Response(Response::new(
                     404,
                     "there is nothing here; connect to /ws or /ws/stocks/{ticker}\n",
@@ -166,6 +167,12 @@ fn route<'b>(request: &Request<'b>) -> Answer<'b> {
             )
         }),
     }
+}
+
+/// The channel of a percent-encoded ticker, if that is a symbol.
+fn ticker_of(encoded: &str) -> Option<ChannelName> {
+    let ticker = percent_decode_str(encoded).decode_utf8().ok()?;
+    ChannelName::from_symbol(&ticker).ok()
 }
 
 fn home(request: &Request<'_>) -> Response {

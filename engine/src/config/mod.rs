@@ -1,0 +1,297 @@
+//! What the operator chose, parsed once at start into the types that the engine runs on.
+//!
+//! ```text
+//!  flag ─► environment TICKWIRE_* ─► plain environment ─► file ─► default      the first that is given wins
+//! ```
+//! Every setting has one name: `--coalesce-max`, `TICKWIRE_COALESCE_MAX` and `coalesce-max = "2ms"` are the
+//! same. All sources yield text, so that one parser and one message serve each setting. A value that a
+//! stronger source overrules is checked all the same: a typing error does not lie in wait.
+//!
+//! Nothing here opens a socket or looks at the machine; what the machine can't do is found by who uses it.
+
+mod arguments;
+mod environment;
+mod error;
+mod file;
+mod layers;
+mod redis_url;
+mod values;
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::limits::Limits;
+pub use error::ConfigError;
+use layers::Layers;
+pub use redis_url::RedisUrl;
+
+/// The engine's configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where health, metrics and `POST /publish` are.
+    pub admin_listen: SocketAddr,
+    /// `Some` exactly when updates come from Redis.
+    pub redis: Option<RedisConfig>,
+    /// `Some` exactly when the built-in feed runs.
+    pub simulate: Option<SimulateConfig>,
+    /// Which cores the shards run on, one each.
+    pub cores: Cores,
+    /// What executes the shards' operations.
+    pub driver: DriverChoice,
+    /// Connections and channels that may exist.
+    pub limits: Limits,
+    /// How long a busy shard may hold an update to send more of them together; 0 = never.
+    pub coalesce_max: Duration,
+    /// How long an equal object is a duplicate; 0 = never.
+    pub duplicate_window: Duration,
+    /// Spend power and polling on latency.
+    pub low_latency: bool,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines are written, as `tracing_subscriber::EnvFilter` reads it; it has been checked.
+    pub log: String,
+    /// What was ignored, to be logged once logging is on.
+    pub warnings: Vec<String>,
+}
+
+/// Where the Redis source reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisConfig {
+    /// The server; prints without credentials.
+    pub url: RedisUrl,
+    /// The Pub/Sub channel of updates.
+    pub channel_updates: String,
+}
+
+/// The built-in feed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SimulateConfig {
+    /// Channels it publishes, at least 1.
+    pub symbols: u32,
+    /// Updates a second over all symbols, above 0.
+    pub rate_per_second: f64,
+    /// Equal seeds give equal prices.
+    pub seed: u64,
+}
+
+/// Which cores the shards run on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// As many as the process may use, less one for ingest where there are several.
+    Auto,
+    /// These, each once, ascending, at least one.
+    List(Vec<usize>),
+}
+
+/// What executes the shards' operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriverChoice {
+    /// io_uring.
+    Uring,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Every setting by name; `config`, which says where the file is, is not one.
+mod key {
+    pub(super) const LISTEN: &str = "listen";
+    pub(super) const ADMIN_LISTEN: &str = "admin-listen";
+    pub(super) const REDIS_URL: &str = "redis-url";
+    pub(super) const REDIS_CHANNEL_UPDATES: &str = "redis-channel-updates";
+    pub(super) const SIMULATE: &str = "simulate";
+    pub(super) const CORES: &str = "cores";
+    pub(super) const DRIVER: &str = "driver";
+    pub(super) const CONNECTIONS_MAX: &str = "connections-max";
+    pub(super) const SYMBOLS_MAX: &str = "symbols-max";
+    pub(super) const COALESCE_MAX: &str = "coalesce-max";
+    pub(super) const DUPLICATE_WINDOW: &str = "duplicate-window";
+    pub(super) const LOW_LATENCY: &str = "low-latency";
+    pub(super) const LOG: &str = "log";
+    pub(super) const LOG_FORMAT: &str = "log-format";
+
+    pub(super) const ALL: [&str; 14] = [
+        LISTEN,
+        ADMIN_LISTEN,
+        REDIS_URL,
+        REDIS_CHANNEL_UPDATES,
+        SIMULATE,
+        CORES,
+        DRIVER,
+        CONNECTIONS_MAX,
+        SYMBOLS_MAX,
+        COALESCE_MAX,
+        DUPLICATE_WINDOW,
+        LOW_LATENCY,
+        LOG,
+        LOG_FORMAT,
+    ];
+
+    /// Where the file is; the file itself can't say so.
+    pub(super) const CONFIG: &str = "config";
+}
+
+impl Config {
+    /// Reads the process's arguments and environment, and the file that they name. `--help` and
+    /// `--version` print and end the process.
+    ///
+    /// # Errors
+    /// Something was refused; [`ConfigError::exit`] prints it with its remedy and exits with code 2.
+    pub fn load() -> Result<Self, ConfigError> {
+        match Self::from_sources(std::env::args_os(), std::env::vars_os()) {
+            Err(error) if error.is_requested_output() => error.exit(),
+            loaded => loaded,
+        }
+    }
+
+    /// Reads these arguments (the program's name first) and this environment, and the file that they name.
+    ///
+    /// # Errors
+    /// Something was refused, or `--help` or `--version` was asked for.
+    pub fn from_sources(
+        arguments: impl IntoIterator<Item = OsString>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let mut layers = Layers::default();
+        let mut warnings = Vec::new();
+        arguments::read(arguments, &mut layers)?;
+        environment::read(environment, &mut layers, &mut warnings)?;
+        if let Some(path) = layers.take(key::CONFIG, |text| Ok(PathBuf::from(text)))? {
+            file::read(&path, &mut layers)?;
+        }
+        Self::from_layers(&layers, warnings)
+    }
+
+    fn from_layers(layers: &Layers, warnings: Vec<String>) -> Result<Self, ConfigError> {
+        let topics_max = layers
+            .take(key::SYMBOLS_MAX, values::count)?
+            .unwrap_or(SYMBOLS_MAX);
+        let redis = redis(layers)?;
+        let simulate = simulate(layers, redis.is_some(), topics_max)?;
+        Ok(Self {
+            listen: listen(layers)?,
+            admin_listen: layers
+                .take(key::ADMIN_LISTEN, values::address)?
+                .unwrap_or(ADMIN_LISTEN),
+            redis,
+            simulate,
+            cores: layers
+                .take(key::CORES, values::cores)?
+                .unwrap_or(Cores::Auto),
+            driver: layers
+                .take(key::DRIVER, values::driver)?
+                .unwrap_or(DriverChoice::Uring),
+            limits: Limits {
+                connections_max: layers
+                    .take(key::CONNECTIONS_MAX, values::count)?
+                    .unwrap_or(CONNECTIONS_MAX),
+                topics_max,
+            },
+            coalesce_max: layers
+                .take(key::COALESCE_MAX, |text| {
+                    values::duration(text, COALESCE_MAX_MAX)
+                })?
+                .unwrap_or(COALESCE_MAX),
+            duplicate_window: layers
+                .take(key::DUPLICATE_WINDOW, |text| {
+                    values::duration(text, DUPLICATE_WINDOW_MAX)
+                })?
+                .unwrap_or(DUPLICATE_WINDOW),
+            low_latency: layers
+                .take(key::LOW_LATENCY, values::boolean)?
+                .unwrap_or(false),
+            log_format: layers
+                .take(key::LOG_FORMAT, values::log_format)?
+                .unwrap_or(LogFormat::Text),
+            log: layers
+                .take(key::LOG, values::log_filter)?
+                .unwrap_or_else(|| "info".to_owned()),
+            warnings,
+        })
+    }
+}
+
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8081);
+/// Loopback: metrics and `POST /publish` have no authentication.
+const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8082);
+const REDIS_CHANNEL_UPDATES: &str = "market-data:updates";
+const CONNECTIONS_MAX: u32 = 10_000;
+const SYMBOLS_MAX: u32 = 10_000;
+const COALESCE_MAX: Duration = Duration::from_millis(2);
+/// Holding values longer than people notice is a mistake in the unit.
+const COALESCE_MAX_MAX: Duration = Duration::from_secs(1);
+const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
+/// An unchanged price a minute later is news.
+const DUPLICATE_WINDOW_MAX: Duration = Duration::from_secs(60);
+const SIMULATED_SYMBOLS: u32 = 50;
+const SIMULATED_SEED: u64 = 7;
+
+/// `WS_PORT` names a port alone: the address then is that of the next weaker source.
+fn listen(layers: &Layers) -> Result<SocketAddr, ConfigError> {
+    let weakest_last = layers.take_all(key::LISTEN, values::listen)?;
+    Ok(weakest_last
+        .into_iter()
+        .rev()
+        .fold(LISTEN, |weaker, (given, _)| match given {
+            values::Listen::Address(address) => address,
+            values::Listen::Port(port) => SocketAddr::new(weaker.ip(), port),
+        }))
+}
+
+fn redis(layers: &Layers) -> Result<Option<RedisConfig>, ConfigError> {
+    let channel_updates = layers
+        .take(key::REDIS_CHANNEL_UPDATES, values::redis_channel)?
+        .unwrap_or_else(|| REDIS_CHANNEL_UPDATES.to_owned());
+    let url = layers.take(key::REDIS_URL, RedisUrl::parse)?;
+    Ok(url.map(|url| RedisConfig {
+        url,
+        channel_updates,
+    }))
+}
+
+/// The feed runs when it was asked for, and when nobody said anything and there is no other source.
+fn simulate(
+    layers: &Layers,
+    has_other_source: bool,
+    topics_max: u32,
+) -> Result<Option<SimulateConfig>, ConfigError> {
+    let given = layers
+        .take_all(key::SIMULATE, values::simulate)?
+        .into_iter()
+        .next();
+    let (choice, origin) = match given {
+        Some((choice, origin)) => (choice, Some(origin)),
+        None if has_other_source => return Ok(None),
+        None => (Some(values::Simulate::default()), None),
+    };
+    let Some(choice) = choice else {
+        return Ok(None);
+    };
+    let symbols = match (choice.symbols, origin) {
+        (Some(symbols), Some(origin)) if symbols > topics_max => {
+            return Err(origin.refuse(format!(
+                "{symbols} symbols are more than may exist; give fewer, or raise --{} ({topics_max})",
+                key::SYMBOLS_MAX,
+            )));
+        }
+        (symbols, _) => symbols.unwrap_or_else(|| SIMULATED_SYMBOLS.min(topics_max)),
+    };
+    Ok(Some(SimulateConfig {
+        symbols,
+        rate_per_second: choice.rate_per_second.unwrap_or_else(|| f64::from(symbols)),
+        seed: choice.seed.unwrap_or(SIMULATED_SEED),
+    }))
+}
+
+#[cfg(test)]
+mod tests;

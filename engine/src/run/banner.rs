@@ -1,0 +1,85 @@
+//! What the engine says when it is up: for the person who started it.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use tickwire_ring::KernelFeatures;
+
+use super::placement::{Placement, list};
+use crate::config::Config;
+use crate::limits::MemoryBound;
+
+/// Everything worth knowing at start.
+pub(super) struct Banner<'a> {
+    pub(super) config: &'a Config,
+    pub(super) features: &'a KernelFeatures,
+    pub(super) placement: &'a Placement,
+    pub(super) public: SocketAddr,
+    pub(super) admin: SocketAddr,
+}
+
+impl fmt::Display for Banner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config, features, placement, .. } = self;
+        let (public, admin) = (reachable(self.public), reachable(self.admin));
+        writeln!(f, "tickwire {}", env!("CARGO_PKG_VERSION"))?;
+        writeln!(f, "  clients  ws://{public}/ws (listening on {})", self.public)?;
+        writeln!(f, "  admin    http://{admin}/ready /metrics /health /publish")?;
+        write!(f, "  source  ")?;
+        if let Some(redis) = &config.redis {
+            write!(f, " Redis {}, channel {}", redis.url, redis.channel_updates)?;
+        }
+        if let Some(feed) = &config.simulate {
+            let beside = if config.redis.is_some() { "; and" } else { "" };
+            write!(
+                f,
+                "{beside} simulated feed, {} symbols, {} updates a second, seed {}",
+                feed.symbols, feed.rate_per_second, feed.seed
+            )?;
+        }
+        if config.redis.is_none() && config.simulate.is_none() {
+            write!(f, " none but POST /publish")?;
+        }
+        writeln!(f)?;
+        writeln!(f, "  driver   io_uring on {features}")?;
+        let (shards, ingest) = (list(&placement.shards), list(&placement.ingest));
+        writeln!(f, "  shards   {} on CPU {shards}; ingest on CPU {ingest}", placement.shards.len())?;
+        let bound = MemoryBound::of(&config.limits, placement.shards.len() as u64);
+        writeln!(f, "  memory   at most {bound}")?;
+        let sockets_mib =
+            u64::from(config.limits.connections_max) * kernel_bytes_per_socket() / (1024 * 1024);
+        writeln!(
+            f,
+            "           and in the kernel's sockets at most {sockets_mib} MiB (net.ipv4.tcp_rmem and tcp_wmem, {} connections)",
+            config.limits.connections_max
+        )?;
+        writeln!(f, "see prices:")?;
+        write!(
+            f,
+            "  curl -sN --http1.1 --output - -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
+             -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://{public}/ws/stocks/RELIANCE"
+        )
+    }
+}
+
+/// An address that a program on this machine can connect to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())
+    } else {
+        address
+    }
+}
+
+/// What a socket's buffers may grow to, both ways (tcp(7)); the kernel's defaults when it does not say.
+fn kernel_bytes_per_socket() -> u64 {
+    const DEFAULT_MAX: u64 = 6 * 1024 * 1024;
+    let max_of = |path: &str| {
+        let text = std::fs::read_to_string(path).ok()?;
+        text.split_whitespace().last()?.parse::<u64>().ok()
+    };
+    ["/proc/sys/net/ipv4/tcp_rmem", "/proc/sys/net/ipv4/tcp_wmem"]
+        .into_iter()
+        .map(|path| max_of(path).unwrap_or(DEFAULT_MAX))
+        .sum()
+}

@@ -1,0 +1,300 @@
+//! Putting the engine together, and taking it apart in order.
+//!
+//! ```text
+//!  main ──► file limit, probe, placement, listeners ──► shard-0 … shard-N: ring, then wait for a mailbox
+//!       └─► ingest thread: pipeline with all mailboxes, sources, admin, signals
+//! ```
+//! Whatever can be refused is refused before the first connection is accepted.
+
+mod banner;
+mod placement;
+mod shard_thread;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tickwire_ring::{FileLimit, SetupError, raise_file_limit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::driver::command::{ShardCommand, ShardHandle};
+use crate::driver::uring::{ListenError, Listeners, OpenConnections, WakeRing};
+use crate::ingest::{self, Pipeline, PipelineConfig};
+use crate::limits::{MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, REFUSAL_SLOTS};
+use crate::mailbox::{MailboxConfig, MailboxSender, mailbox};
+use crate::shard::ShardConfig;
+use banner::Banner;
+pub use placement::CoreNotAllowed;
+use placement::Placement;
+use shard_thread::{EXIT_BROKEN, ExitOnPanic, ShardThread, StartedShard};
+
+/// A shard looks at its mailbox for this long before it sleeps, where ingest has a CPU of its own: about what
+/// waking it would cost ingest.
+const POLL_NS: u64 = 16_000;
+/// The same with `--low-latency`.
+const POLL_LOW_LATENCY_NS: u64 = 200_000;
+
+/// Descriptors beside connections: rings, listeners, admin connections, Redis, standard streams.
+const DESCRIPTORS_RESERVED: u64 = 128;
+
+/// How long clients may take to answer close frames at the end.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
+
+/// Why the engine did not start. The text names the remedy.
+#[derive(Debug)]
+pub enum StartError {
+    /// No ring can be set up.
+    Ring(SetupError),
+    /// An address can't be listened on.
+    Listen(ListenError),
+    /// A chosen CPU is not allowed.
+    Core(CoreNotAllowed),
+    /// The file limit leaves no room for connections.
+    FileLimit(u64),
+    /// The runtime of the ingest thread failed.
+    Runtime(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ring(error) => error.fmt(f),
+            Self::Listen(error) => error.fmt(f),
+            Self::Core(error) => error.fmt(f),
+            Self::FileLimit(limit) => write!(
+                f,
+                "the file limit of {limit} leaves no room for connections; raise it (`ulimit -n`, LimitNOFILE=)"
+            ),
+            Self::Runtime(error) => write!(f, "the ingest thread can't be set up: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Runs the engine until a signal ends it.
+///
+/// # Errors
+/// It could not start.
+pub fn run(mut config: Config) -> Result<(), StartError> {
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    fit_to_file_limit(&mut config, raise_file_limit())?;
+    let features = tickwire_ring::probe().map_err(StartError::Ring)?;
+    let allowed = tickwire_ring::placement::allowed_cpus()
+        .map_err(|errno| StartError::Runtime(errno.into()))?;
+    let placement = Placement::choose(&config.cores, &allowed).map_err(StartError::Core)?;
+    let public = Listeners::bind(config.listen, placement.shards.len()).map_err(StartError::Listen)?;
+    let admin = TcpListener::bind(config.admin_listen)
+        .map_err(|error| StartError::Listen(ListenError::new(config.admin_listen, error)))?;
+    let admin_address = admin.local_addr().map_err(StartError::Runtime)?;
+    // Held until the end: the kernel forgets it when the file is closed.
+    let _latency_request = config.low_latency.then(request_low_latency);
+
+    let clock = Clock::start();
+    let (ended, shards_ended) = unbounded_channel();
+    let epoch = new_epoch();
+    let open_connections = OpenConnections::default();
+    let poll_ns = match (placement.ingest_is_apart(), config.low_latency) {
+        (true, false) => POLL_NS,
+        (true, true) => POLL_LOW_LATENCY_NS,
+        // Polling would take the CPU that ingest needs.
+        (false, _) => 0,
+    };
+    let mut shards = Vec::with_capacity(placement.shards.len());
+    for (shard, &core) in placement.shards.iter().enumerate() {
+        let shard_config = ShardConfig {
+            shard,
+            epoch: epoch.clone(),
+            limits: config.limits,
+            coalesce_max_ns: nanoseconds(config.coalesce_max),
+        };
+        let thread = ShardThread {
+            config: shard_config,
+            core,
+            clock,
+            open_connections: open_connections.clone(),
+            poll_ns,
+            ended: ended.clone(),
+        };
+        shards.push(thread.spawn().map_err(StartError::Ring)?);
+    }
+    drop(ended);
+    let banner = Banner {
+        config: &config,
+        features: &features,
+        placement: &placement,
+        public: public.address,
+        admin: admin_address,
+    };
+    let banner = banner.to_string();
+    let engine = Engine { config, clock, shards, listeners: public.listeners, admin, shards_ended, banner };
+    let ingest_cpus = placement.ingest;
+    let thread = std::thread::Builder::new().name("ingest".to_owned()).spawn(move || {
+        let _guard = ExitOnPanic;
+        if let Err(errno) = tickwire_ring::placement::run_on(&ingest_cpus) {
+            warn!(%errno, "ingest is not kept off the shards' CPUs");
+        }
+        tokio_uring::start(engine.serve())
+    });
+    let served = thread.map_err(StartError::Runtime)?.join();
+    // A panic has ended the process already.
+    served.unwrap_or_else(|_| std::process::exit(EXIT_BROKEN)).map_err(StartError::Runtime)
+}
+
+/// What the ingest thread takes over.
+struct Engine {
+    config: Config,
+    clock: Clock,
+    shards: Vec<StartedShard>,
+    listeners: Vec<TcpListener>,
+    admin: TcpListener,
+    shards_ended: UnboundedReceiver<usize>,
+    banner: String,
+}
+
+impl Engine {
+    /// Starts sources and admin, lets the shards serve, and ends everything on a signal.
+    async fn serve(self) -> io::Result<()> {
+        let Self { config, clock, shards, listeners, admin, mut shards_ended, banner } = self;
+        let drained = Arc::new(Notify::new());
+        let mut mailboxes = Vec::with_capacity(shards.len());
+        let mut handles = Vec::with_capacity(shards.len());
+        let mailbox_config = MailboxConfig {
+            updates_max: MAILBOX_UPDATES,
+            reliable_max: MAILBOX_RELIABLE_MAX,
+            topics_max: config.limits.topics_max,
+        };
+        for (shard, listener) in shards.into_iter().zip(listeners) {
+            let (sender, receiver) = connect_mailbox(mailbox_config, &shard, &drained);
+            // A thread that is gone has ended the process with its reason.
+            let _ = shard.start.send((listener, receiver));
+            mailboxes.push(sender);
+            handles.push(shard.handle);
+        }
+        let pipeline_config = PipelineConfig {
+            topics_max: config.limits.topics_max,
+            duplicate_window_ns: nanoseconds(config.duplicate_window),
+        };
+        let pipeline = Rc::new(RefCell::new(Pipeline::new(pipeline_config, clock, mailboxes)));
+        tokio_uring::spawn(refill_when_drained(drained, pipeline.clone()));
+        let draining = Rc::new(Cell::new(false));
+        if let Some(feed) = config.simulate {
+            tokio_uring::spawn(ingest::simulated::run(feed, clock, pipeline.clone()));
+        }
+        let _ = (&admin, &config.redis);
+
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        print_banner(&banner);
+        let name = either(&mut interrupt, &mut terminate).await;
+        info!("{name}: closing all connections; a second signal exits at once");
+        draining.set(true);
+        shut_down(&handles, &mut shards_ended, either(&mut interrupt, &mut terminate)).await;
+        Ok(())
+    }
+}
+
+fn connect_mailbox(
+    config: MailboxConfig,
+    shard: &StartedShard,
+    drained: &Arc<Notify>,
+) -> (MailboxSender, crate::mailbox::MailboxReceiver) {
+    let drained = drained.clone();
+    mailbox(config, Box::new(WakeRing(shard.waker.clone())), Box::new(move || drained.notify_one()))
+}
+
+/// Moves what overflowed into mailboxes that have room again.
+async fn refill_when_drained(drained: Arc<Notify>, pipeline: Rc<RefCell<Pipeline>>) {
+    loop {
+        drained.notified().await;
+        pipeline.borrow_mut().refill();
+    }
+}
+
+/// Ends all shards, each when its clients are gone, but not later than [`SHUTDOWN_MAX`] or a second signal.
+async fn shut_down(
+    shards: &[ShardHandle],
+    ended: &mut UnboundedReceiver<usize>,
+    second_signal: impl Future<Output = &'static str>,
+) {
+    for shard in shards {
+        shard.send(ShardCommand::Shutdown);
+    }
+    let all_ended = async {
+        // None: every shard has ended and dropped its sender.
+        while ended.recv().await.is_some() {}
+    };
+    tokio::select! {
+        () = all_ended => info!("all connections are closed"),
+        () = tokio::time::sleep(SHUTDOWN_MAX) => warn!("clients took too long; what is left is cut off"),
+        name = second_signal => warn!("{name}: what is left is cut off"),
+    }
+}
+
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    }
+}
+
+/// Lowers `connections_max` to what the file limit permits.
+fn fit_to_file_limit(config: &mut Config, limit: FileLimit) -> Result<(), StartError> {
+    let Some(descriptors) = limit.descriptors_max else { return Ok(()) };
+    let reserved = DESCRIPTORS_RESERVED + u64::from(REFUSAL_SLOTS);
+    let room = descriptors.saturating_sub(reserved);
+    if room == 0 {
+        return Err(StartError::FileLimit(descriptors));
+    }
+    if u64::from(config.limits.connections_max) > room {
+        warn!(
+            "--connections-max is lowered from {} to {room}: the file limit is {descriptors} (`ulimit -n`, LimitNOFILE=)",
+            config.limits.connections_max
+        );
+        config.limits.connections_max = u32::try_from(room).unwrap_or(u32::MAX);
+    }
+    Ok(())
+}
+
+/// Keeps CPUs out of deep sleep for as long as the file is open (PM QoS): waking one then takes 5 µs instead
+/// of 50.
+fn request_low_latency() -> Option<std::fs::File> {
+    use std::io::Write as _;
+    const DEVICE: &str = "/dev/cpu_dma_latency";
+    let opened = std::fs::OpenOptions::new().write(true).open(DEVICE).and_then(|mut file| {
+        file.write_all(&0i32.to_ne_bytes())?;
+        Ok(file)
+    });
+    opened
+        .inspect_err(|error| {
+            warn!(%error, "--low-latency: {DEVICE} can't be held, so CPUs may sleep deeply; run as root");
+        })
+        .ok()
+}
+
+/// Names this process's counting of `seq`; two processes have different ones.
+fn new_epoch() -> String {
+    // The standard library seeds this from the system's randomness.
+    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::print_stdout, reason = "the banner is for the person who started the engine")]
+fn print_banner(banner: &str) {
+    println!("{banner}");
+}

@@ -1,0 +1,70 @@
+//! A client on tungstenite: somebody else's opinion of RFC 6455.
+
+use std::net::{SocketAddr, TcpStream};
+
+use serde_json::{Value, json};
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::{Message, WebSocket};
+
+use super::DEADLINE;
+
+pub(crate) struct Client {
+    pub(crate) socket: WebSocket<TcpStream>,
+}
+
+impl Client {
+    /// Connects and takes the greeting.
+    pub(crate) fn connect(address: SocketAddr, path: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let (socket, _) = tungstenite::client(format!("ws://{address}{path}"), stream).unwrap();
+        let mut client = Self { socket };
+        assert_eq!(client.json()["type"], "connected");
+        client
+    }
+
+    /// Sends a text message.
+    pub(crate) fn send(&mut self, text: &str) {
+        self.socket.send(Message::text(text)).unwrap();
+    }
+
+    /// Subscribes to symbols and takes the answer.
+    pub(crate) fn subscribe(&mut self, symbols: &[&str]) {
+        self.send(&json!({"action": "subscribe", "symbols": symbols}).to_string());
+        let answer = self.json();
+        assert_eq!(answer["type"], "subscribed", "{answer}");
+    }
+
+    /// The next text message.
+    pub(crate) fn text(&mut self) -> String {
+        loop {
+            match self.socket.read().unwrap() {
+                Message::Text(text) => return text.as_str().to_owned(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// The next text message as JSON.
+    pub(crate) fn json(&mut self) -> Value {
+        serde_json::from_str(&self.text()).unwrap()
+    }
+
+    /// The answer to a command.
+    pub(crate) fn ask(&mut self, text: &str) -> Value {
+        self.send(text);
+        self.json()
+    }
+
+    /// Reads until the server closes; its code.
+    pub(crate) fn close_code(&mut self) -> CloseCode {
+        loop {
+            match self.socket.read() {
+                Ok(Message::Close(Some(frame))) => return frame.code,
+                Ok(_) => {}
+                Err(error) => panic!("no close frame: {error}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A real `redis-server` on a port of its own.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use redis::Commands;
+
+use super::until;
+
+pub(crate) struct RedisServer {
+    child: Child,
+    port: u16,
+    _directory: tempfile::TempDir,
+}
+
+impl RedisServer {
+    pub(crate) fn start() -> Self {
+        // Free when asked for; the system does not give it out again soon.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let directory = tempfile::tempdir().unwrap();
+        let child = Self::spawn(port, &directory);
+        let server = Self { child, port, _directory: directory };
+        server.connection();
+        server
+    }
+
+    /// Kills it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again on the same port.
+    pub(crate) fn restart(&mut self) {
+        self.child = Self::spawn(self.port, &self._directory);
+        self.connection();
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// A connection; waits until the server takes one.
+    pub(crate) fn connection(&self) -> redis::Connection {
+        let client = redis::Client::open(self.url()).unwrap();
+        until("redis-server answers", || client.get_connection().ok())
+    }
+
+    /// Publishes and returns how many subscribers there were.
+    pub(crate) fn publish(&self, payload: &str) -> usize {
+        self.connection().publish("market-data:updates", payload).unwrap()
+    }
+
+    /// Publishes once somebody is subscribed.
+    pub(crate) fn publish_to_subscriber(&self, payload: &str) {
+        let mut connection = self.connection();
+        until("the engine has subscribed", || {
+            let receivers: usize = connection.publish("market-data:updates", payload).unwrap();
+            (receivers > 0).then_some(())
+        });
+    }
+
+    fn spawn(port: u16, directory: &tempfile::TempDir) -> Child {
+        Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .arg("--dir")
+            .arg(directory.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed (scripts/test does)")
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,16 @@
+//! The real binary, real sockets, a real Redis, and clients written by others (tungstenite, redis).
+//!
+//! One behaviour per file. Everything listens on ports that the system chose, so that tests run in
+//! parallel and any number of times; they wait for conditions, and a deadline only ends a failure.
+#![expect(clippy::unwrap_used, reason = "test helpers; a panic is the failure")]
+
+mod harness;
+
+mod a_second_engine_is_refused;
+mod bad_messages_get_the_documented_error;
+mod frozen_clients_disturb_nobody;
+mod prices_arrive_byte_for_byte;
+mod redis_comes_and_goes;
+mod signals_end_it_in_order;
+mod simulated_feed_needs_nothing_else;
+mod threads_stay_in_the_inherited_mask;

@@ -1,0 +1,108 @@
+//! A client that stops reading is queued, then conflating; when it reads again it ends on the newest value
+//! of each of its topics, and others never notice.
+
+use tickwire_engine::limits::QUEUE_FRAMES_MAX;
+use tickwire_engine::shard::Mode;
+
+use crate::world::World;
+
+const A: &str = "market:A";
+const B: &str = "market:B";
+
+#[test]
+fn direct_queued_conflating_and_back() {
+    let mut world = World::new();
+    let (slow, healthy) = (world.subscriber(&["A", "B"]), world.subscriber(&["A", "B"]));
+    let mode = |world: &World| world.driver.shard().mode(slow).unwrap();
+    assert_eq!(mode(&world), Mode::Direct);
+    world.driver.client_mut(slow).room = 100;
+    world.publish(&[A, A]);
+    assert_eq!(mode(&world), Mode::Queued);
+    for _ in 0..QUEUE_FRAMES_MAX {
+        world.publish(&[A, B]);
+    }
+    assert_eq!(mode(&world), Mode::Conflating);
+    assert_eq!(world.values(healthy).len(), 2 + 2 * QUEUE_FRAMES_MAX);
+
+    world.driver.client_mut(slow).room = usize::MAX;
+    world.driver.run();
+    assert_eq!(mode(&world), Mode::Direct);
+    let received = world.values(slow);
+    let last = |channel: &str| received.iter().rfind(|(name, _)| name == channel).unwrap().1;
+    assert_eq!(last(A), 2 + QUEUE_FRAMES_MAX as u64);
+    assert_eq!(last(B), QUEUE_FRAMES_MAX as u64);
+    for channel in [A, B] {
+        let sequences: Vec<u64> =
+            received.iter().filter(|(name, _)| name == channel).map(|(_, seq)| *seq).collect();
+        assert!(sequences.is_sorted_by(|a, b| a < b), "{sequences:?}");
+    }
+    let ledger = *world.driver.shard().ledger();
+    assert_eq!(ledger.queued + ledger.in_flight, 0);
+    assert_eq!(ledger.sent + ledger.skipped, ledger.offered);
+    assert!(ledger.skipped > 0);
+}
+
+#[test]
+fn a_short_send_at_every_offset_of_two_frames_loses_nothing() {
+    let mut probe = World::new();
+    let client = probe.subscriber(&["A"]);
+    let before = probe.driver.client(client).received_bytes;
+    probe.publish(&[A, A]);
+    let bytes = usize::try_from(probe.driver.client(client).received_bytes - before).unwrap();
+    for room in 0..=bytes {
+        let mut world = World::new();
+        let client = world.subscriber(&["A"]);
+        world.driver.client_mut(client).room = room;
+        world.publish(&[A, A]);
+        world.publish(&[A]);
+        world.driver.client_mut(client).room = usize::MAX;
+        world.driver.run();
+        let expected: Vec<_> = (1..=3).map(|seq| (A.to_owned(), seq)).collect();
+        assert_eq!(world.values(client), expected, "cut at {room}");
+        assert_eq!(world.driver.shard().ledger().sent, 3);
+    }
+}
+
+#[test]
+fn reliable_values_are_never_dropped_from_a_live_connection() {
+    let mut world = World::new();
+    let client = world.client();
+    world.command(client, r#"{"action":"subscribe","channels":["news:tech"],"symbols":["A"]}"#);
+    world.messages(client);
+    world.driver.client_mut(client).room = 0;
+    for _ in 0..QUEUE_FRAMES_MAX - 1 {
+        world.publish(&["news:tech", A]);
+    }
+    assert_eq!(world.driver.shard().mode(client), Some(Mode::Conflating));
+    world.driver.client_mut(client).room = usize::MAX;
+    world.driver.run();
+    let received = world.values(client);
+    let news: Vec<u64> =
+        received.iter().filter(|(name, _)| name != A).map(|(_, seq)| *seq).collect();
+    assert_eq!(news, (1..QUEUE_FRAMES_MAX as u64).collect::<Vec<_>>());
+
+    world.driver.client_mut(client).room = 0;
+    for _ in 0..=QUEUE_FRAMES_MAX {
+        world.publish(&["news:tech"]);
+    }
+    world.until_idle();
+    assert!(world.driver.client(client).is_reset(), "it reads nothing, so a close frame can't reach it");
+    assert!(world.driver.shard().ledger().dropped > 0);
+}
+
+#[test]
+fn memory_of_frozen_clients_does_not_grow_with_what_they_miss() {
+    let mut world = World::new();
+    let frozen: Vec<_> = (0..20).map(|_| world.subscriber(&["A", "B"])).collect();
+    for client in &frozen {
+        world.driver.client_mut(*client).room = 0;
+    }
+    let mut frames = Vec::new();
+    for _ in 0..10 {
+        for _ in 0..2 * QUEUE_FRAMES_MAX {
+            world.publish(&[A, B]);
+        }
+        frames.push(world.driver.shard().metrics().frames.0);
+    }
+    assert_eq!(frames, [2; 10], "the last values, and nothing else");
+}

@@ -1,0 +1,122 @@
+//! What a client sends costs no more memory than the limits say, whatever it is and however it comes.
+
+use tickwire_engine::limits::{CONTROL_BYTES_MAX, PARKED_BYTES_MAX};
+use tickwire_protocol::frame::{MaskedOpcode, append_masked};
+
+use crate::world::{World, request, subscribe};
+
+const PING: &str = r#"{"action":"ping","timestamp":"2026-01-10T10:30:00Z"}"#;
+
+#[test]
+fn a_client_that_pings_without_reading_is_no_longer_read_from_and_catches_up_later() {
+    let mut world = World::new();
+    let client = world.client();
+    world.driver.client_mut(client).room = 0;
+    let mut pings = 0;
+    while !world.driver.client(client).is_paused() {
+        world.command(client, PING);
+        pings += 1;
+        assert!(pings < CONTROL_BYTES_MAX, "never paused");
+    }
+    for _ in 0..100 {
+        world.command(client, PING);
+    }
+    world.driver.client_mut(client).room = usize::MAX;
+    world.driver.run();
+    assert!(!world.driver.client(client).is_paused());
+    let pongs = world.messages(client).iter().filter(|m| m["type"] == "pong").count();
+    assert_eq!(pongs, pings + 100, "every ping is answered once");
+}
+
+#[test]
+fn what_had_arrived_before_the_pause_is_kept_up_to_a_bound() {
+    let mut world = World::new();
+    let client = world.client();
+    world.driver.client_mut(client).room = 0;
+    let mut burst = Vec::new();
+    while burst.len() < PARKED_BYTES_MAX / 2 {
+        append_masked(&mut burst, MaskedOpcode::Text, [9; 4], PING.as_bytes());
+    }
+    // All of it had been delivered before the pause could take effect.
+    world.driver.client_sends(client, &burst);
+    world.driver.run();
+    assert!(!world.driver.client(client).is_closed());
+    let metrics = world.driver.shard().metrics();
+    assert!(metrics.inbound_bytes > 0 && metrics.inbound_bytes <= PARKED_BYTES_MAX as u64);
+    world.driver.client_mut(client).room = usize::MAX;
+    world.driver.run();
+    assert_eq!(world.driver.shard().metrics().inbound_bytes, 0);
+
+    world.driver.client_mut(client).room = 0;
+    world.driver.client_sends(client, &burst.repeat(3));
+    world.until_idle();
+    assert!(world.driver.client(client).is_reset());
+    assert_eq!(world.driver.shard().metrics().inbound_bytes, 0);
+}
+
+#[test]
+fn ping_frames_keep_one_answer_only() {
+    let mut world = World::new();
+    let client = world.client();
+    world.driver.client_mut(client).room = 0;
+    let mut burst = Vec::new();
+    for number in 0..1_000u32 {
+        append_masked(&mut burst, MaskedOpcode::Ping, [9; 4], &number.to_be_bytes());
+    }
+    world.driver.client_sends(client, &burst);
+    world.driver.run();
+    world.driver.client_mut(client).received.clear();
+    world.driver.client_mut(client).room = usize::MAX;
+    world.driver.run();
+    let received = &world.driver.client(client).received;
+    assert_eq!(received[received.len() - 4..], 999u32.to_be_bytes());
+    assert!(received.len() <= 2 * 6, "at most one that was on its way, and the newest");
+}
+
+#[test]
+fn a_frame_of_two_to_the_63_bytes_closes_with_1009_and_allocates_nothing() {
+    let mut world = World::new();
+    let client = world.client();
+    let mut header = vec![0x81, 0xff];
+    header.extend_from_slice(&(u64::MAX >> 1).to_be_bytes());
+    header.extend_from_slice(&[0; 4]);
+    world.driver.client_sends(client, &header);
+    world.driver.run();
+    let received = &world.driver.client(client).received;
+    assert_eq!(received[0], 0x88);
+    assert_eq!(received[2..4], 1009u16.to_be_bytes());
+    assert!(world.driver.client(client).fin);
+    assert_eq!(world.driver.shard().metrics().inbound_bytes, 0);
+}
+
+#[test]
+fn a_message_in_single_bytes_is_a_message() {
+    let mut world = World::new();
+    let client = world.driver.connect();
+    let mut bytes = request("/ws").into_bytes();
+    append_masked(&mut bytes, MaskedOpcode::Text, [1, 2, 3, 4], subscribe(&["A"]).as_bytes());
+    for byte in bytes {
+        world.driver.client_sends(client, &[byte]);
+    }
+    world.driver.run();
+    world.take_response(client, "HTTP/1.1 101");
+    let messages = world.messages(client);
+    assert_eq!(messages[1]["type"], "subscribed");
+    assert_eq!(world.driver.shard().metrics().inbound_bytes, 0);
+}
+
+#[test]
+fn an_endless_request_head_and_a_silent_client_are_ended() {
+    let mut world = World::new();
+    let (endless, silent) = (world.driver.connect(), world.driver.connect());
+    world.driver.client_sends(endless, b"GET /ws HTTP/1.1\r\nX: ");
+    for _ in 0..9 {
+        world.driver.client_sends(endless, &[b'x'; 1024]);
+    }
+    world.driver.run();
+    world.take_response(endless, "HTTP/1.1 431");
+    world.driver.advance_ms(9_900);
+    assert!(!world.driver.client(silent).is_closed());
+    world.driver.advance_ms(200);
+    assert!(world.driver.client(silent).is_closed());
+}

@@ -1,0 +1,10 @@
+//! The shard core under the simulated driver: no sockets, no clock, no waiting.
+#![expect(clippy::unwrap_used, reason = "test helpers; a panic is the failure")]
+
+mod a_full_queue_ends_on_the_newest_value;
+mod closing_delivers_the_last_bytes;
+mod fan_out_reaches_every_subscriber_once;
+mod faults_lose_nothing;
+mod inbound_is_bounded;
+mod snapshots_come_before_live_values;
+mod world;
