@@ -1,6 +1,6 @@
 //! The floor: the least that a program can do that sends each update to each WebSocket client.
 //!
-//! One thread, blocking accept until `--clients` have connected and subscribed, then on a fixed schedule
+//! One thread: takes clients one after the other until `--clients` have subscribed, then on a fixed schedule
 //! one precomputed frame and a bare `send()` loop over all clients. No subscriptions, no slow clients, no
 //! reading, no errors. The engine's CPU per delivery is held against this program's.
 #![forbid(unsafe_code)]
@@ -50,11 +50,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on {}", arguments.listen);
     let mut clients = Vec::with_capacity(arguments.clients);
     while clients.len() < arguments.clients {
-        let (stream, _) = listener.accept()?;
-        clients.push(stream);
-    }
-    for client in &mut clients {
-        open_session(client)?;
+        let (mut client, _) = listener.accept()?;
+        open_session(&mut client)?;
+        clients.push(client);
     }
     println!("{} clients", clients.len());
     let delivered = publish(&arguments, &mut clients)?;

@@ -26,9 +26,10 @@ impl Engine {
     /// The command that [`Engine::start`] runs.
     pub(crate) fn command(arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tickwire"));
-        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--cores"]);
+        // By environment, so that a test's own flags win.
+        command.env("TICKWIRE_LISTEN", "127.0.0.1:0").env("TICKWIRE_ADMIN_LISTEN", "127.0.0.1:0");
         // One shard: what several do is a test of its own.
-        command.arg(first_allowed_cpu()).args(arguments);
+        command.env("TICKWIRE_CORES", first_allowed_cpu()).args(arguments);
         command
     }
 
