@@ -49,8 +49,10 @@ fn a_killed_connection_is_replaced_at_once() {
     for expected in 1..=3 {
         redis.publish_to_subscriber(PRICE);
         assert_eq!(ingest.next_sequence(), expected);
-        let killed: usize =
-            redis::cmd("CLIENT").arg(&["KILL", "TYPE", "pubsub"]).query(&mut admin).unwrap();
+        let killed: usize = redis::cmd("CLIENT")
+            .arg(&["KILL", "TYPE", "pubsub"])
+            .query(&mut admin)
+            .unwrap();
         assert_eq!(killed, 1);
     }
 }
@@ -66,12 +68,23 @@ fn a_frozen_server_is_noticed_and_one_without_updates_is_not_left() {
     let before = subscribers(&mut admin);
     std::thread::sleep(Duration::from_secs(6));
     assert!(ingest.is_up());
-    assert_eq!(subscribers(&mut admin), before, "the connection is still the same");
+    assert_eq!(
+        subscribers(&mut admin),
+        before,
+        "the connection is still the same"
+    );
 
     let clock = Clock::start();
-    redis::cmd("CLIENT").arg(&["PAUSE", "9000", "ALL"]).exec(&mut admin).unwrap();
+    redis::cmd("CLIENT")
+        .arg(&["PAUSE", "9000", "ALL"])
+        .exec(&mut admin)
+        .unwrap();
     ingest.until_up_is(false);
-    assert!(clock.elapsed() < Duration::from_secs(6), "{:?}", clock.elapsed());
+    assert!(
+        clock.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        clock.elapsed()
+    );
     ingest.until_up_is(true);
     redis.publish_to_subscriber(PRICE);
     assert_eq!(ingest.next_sequence(), 2);
@@ -84,7 +97,11 @@ fn a_server_that_accepts_and_says_nothing_is_given_up_in_time() {
     let (_first, _) = silent.accept().unwrap();
     let clock = Clock::start();
     let (_second, _) = silent.accept().unwrap();
-    assert!(clock.elapsed() < Duration::from_secs(5), "{:?}", clock.elapsed());
+    assert!(
+        clock.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        clock.elapsed()
+    );
     assert!(!ingest.is_up());
 }
 
@@ -110,7 +127,10 @@ fn garbage_is_counted_and_the_next_update_arrives() {
     assert_eq!(ingest.next_sequence(), 2);
     let rejected = ingest.metrics().rejected;
     for (index, reason) in RejectReason::ALL.into_iter().enumerate() {
-        let expected = garbage.iter().filter(|(_, expected)| *expected == reason).count();
+        let expected = garbage
+            .iter()
+            .filter(|(_, expected)| *expected == reason)
+            .count();
         assert_eq!(rejected[index], expected as u64, "{reason:?}");
     }
     assert_eq!(subscribers(&mut publisher).len(), 1);
@@ -136,13 +156,21 @@ fn a_flood_arrives_whole() {
     let mut publisher = redis.connection();
     let mut pipeline = redis::pipe();
     for _ in 0..PER_PIPELINE {
-        pipeline.cmd("PUBLISH").arg("market-data:updates").arg(PRICE).ignore();
+        pipeline
+            .cmd("PUBLISH")
+            .arg("market-data:updates")
+            .arg(PRICE)
+            .ignore();
     }
     for _ in 0..UPDATES / PER_PIPELINE {
         pipeline.exec(&mut publisher).unwrap();
     }
-    until("all have come", || (ingest.metrics().updates[0] == UPDATES).then_some(()));
-    until("the last one arrives", || (ingest.next_sequence() == UPDATES).then_some(()));
+    until("all have come", || {
+        (ingest.metrics().updates[0] == UPDATES).then_some(())
+    });
+    until("the last one arrives", || {
+        (ingest.next_sequence() == UPDATES).then_some(())
+    });
     assert!(ingest.is_up());
 }
 
@@ -151,7 +179,10 @@ fn a_password_is_used_and_a_wrong_one_keeps_trying() {
     let redis = RedisServer::start();
     let mut admin = redis.connection();
     let require = |admin: &mut redis::Connection, password: &str| {
-        redis::cmd("CONFIG").arg(&["SET", "requirepass", password]).exec(admin).unwrap();
+        redis::cmd("CONFIG")
+            .arg(&["SET", "requirepass", password])
+            .exec(admin)
+            .unwrap();
     };
     require(&mut admin, "another");
     let mut ingest = Ingest::start(&redis.url().replace("redis://", "redis://:s3cr3t@"));
@@ -186,10 +217,17 @@ fn the_publisher_fails_in_bounded_time_and_recovers() {
     assert_eq!(publisher.publish(PRICE), Ok(()));
 
     let mut admin = redis.connection();
-    redis::cmd("CLIENT").arg(&["PAUSE", "4000", "ALL"]).exec(&mut admin).unwrap();
+    redis::cmd("CLIENT")
+        .arg(&["PAUSE", "4000", "ALL"])
+        .exec(&mut admin)
+        .unwrap();
     let clock = Clock::start();
     assert!(publisher.publish(PRICE).is_err());
-    assert!(clock.elapsed() < Duration::from_secs(3), "{:?}", clock.elapsed());
+    assert!(
+        clock.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        clock.elapsed()
+    );
 }
 
 /// The ingest thread with a Redis source and one mailbox.
@@ -205,11 +243,18 @@ impl Ingest {
         let config = redis_config(url);
         let seen = Arc::new(Mutex::new(IngestMetrics::default()));
         let up = Arc::new(AtomicBool::new(false));
-        let sizes = MailboxConfig { updates_max: 8_192, reliable_max: 16, topics_max: 16 };
+        let sizes = MailboxConfig {
+            updates_max: 8_192,
+            reliable_max: 16,
+            topics_max: 16,
+        };
         let (sender, mailbox) = mailbox(sizes, Box::new(NobodySleeps), Box::new(|| {}));
         let (seen_by_thread, up_by_thread) = (seen.clone(), up.clone());
         let thread = EndedThread::start(async move || {
-            let pipeline_config = PipelineConfig { topics_max: 16, duplicate_window_ns: 0 };
+            let pipeline_config = PipelineConfig {
+                topics_max: 16,
+                duplicate_window_ns: 0,
+            };
             let pipeline = Pipeline::new(pipeline_config, Clock::start(), vec![sender]);
             let pipeline = Rc::new(RefCell::new(pipeline));
             let state = SourceState::down(Source::Redis);
@@ -224,7 +269,12 @@ impl Ingest {
             };
             tokio::join!(source, show);
         });
-        Self { mailbox, seen, up, _thread: thread }
+        Self {
+            mailbox,
+            seen,
+            up,
+            _thread: thread,
+        }
     }
 
     /// The next update's `seq`.
@@ -241,7 +291,9 @@ impl Ingest {
     }
 
     fn until_up_is(&self, expected: bool) {
-        until(&format!("up is {expected}"), || (self.is_up() == expected).then_some(()));
+        until(&format!("up is {expected}"), || {
+            (self.is_up() == expected).then_some(())
+        });
     }
 
     fn metrics(&self) -> IngestMetrics {
@@ -267,10 +319,15 @@ impl Publisher {
                 let payload: String = payload;
                 let published = publisher.publish(payload.as_bytes()).await;
                 let reply: oneshot::Sender<_> = reply;
-                reply.send(published.map_err(|error| error.to_string())).unwrap();
+                reply
+                    .send(published.map_err(|error| error.to_string()))
+                    .unwrap();
             }
         });
-        Self { publications, _thread: thread }
+        Self {
+            publications,
+            _thread: thread,
+        }
     }
 
     fn publish(&self, payload: &str) -> Result<(), String> {
@@ -297,7 +354,10 @@ impl EndedThread {
                 }
             });
         });
-        Self { end: Some(end), thread: Some(thread) }
+        Self {
+            end: Some(end),
+            thread: Some(thread),
+        }
     }
 }
 
@@ -305,7 +365,10 @@ impl Drop for EndedThread {
     fn drop(&mut self) {
         drop(self.end.take());
         let ended = self.thread.take().unwrap().join();
-        assert!(ended.is_ok() || std::thread::panicking(), "the thread panicked");
+        assert!(
+            ended.is_ok() || std::thread::panicking(),
+            "the thread panicked"
+        );
     }
 }
 
@@ -317,18 +380,30 @@ impl WakeShard for NobodySleeps {
 
 fn redis_config(url: &str) -> RedisConfig {
     let channel_updates = "market-data:updates".to_owned();
-    RedisConfig { url: RedisUrl::parse(url).unwrap(), channel_updates }
+    RedisConfig {
+        url: RedisUrl::parse(url).unwrap(),
+        channel_updates,
+    }
 }
 
 fn publish(connection: &mut redis::Connection, payload: &[u8]) {
-    redis::cmd("PUBLISH").arg("market-data:updates").arg(payload).exec(connection).unwrap();
+    redis::cmd("PUBLISH")
+        .arg("market-data:updates")
+        .arg(payload)
+        .exec(connection)
+        .unwrap();
 }
 
 /// The numbers of the connections that are subscribed.
 fn subscribers(connection: &mut redis::Connection) -> Vec<String> {
-    let clients: String =
-        redis::cmd("CLIENT").arg(&["LIST", "TYPE", "pubsub"]).query(connection).unwrap();
-    clients.lines().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+    let clients: String = redis::cmd("CLIENT")
+        .arg(&["LIST", "TYPE", "pubsub"])
+        .query(connection)
+        .unwrap();
+    clients
+        .lines()
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .collect()
 }
 
 /// Calls `look` until it finds something; 30 s are a failure.

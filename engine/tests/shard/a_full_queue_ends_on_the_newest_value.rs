@@ -4,7 +4,7 @@
 use tickwire_engine::limits::QUEUE_FRAMES_MAX;
 use tickwire_engine::shard::Mode;
 
-use crate::world::World;
+use crate::world::{World, subscribe, values};
 
 const A: &str = "market:A";
 const B: &str = "market:B";
@@ -60,6 +60,62 @@ fn a_short_send_at_every_offset_of_two_frames_loses_nothing() {
         let expected: Vec<_> = (1..=3).map(|seq| (A.to_owned(), seq)).collect();
         assert_eq!(world.values(client), expected, "cut at {room}");
         assert_eq!(world.driver.shard().ledger().sent, 3);
+    }
+}
+
+/// Names and channels of ten symbols.
+fn ten() -> (Vec<String>, Vec<String>) {
+    (0..10).map(|n| (format!("S{n}"), format!("market:S{n}"))).unzip()
+}
+
+#[test]
+fn a_conflating_client_that_reads_in_small_bites_ends_on_the_newest_value_of_every_topic() {
+    let (symbols, channels) = ten();
+    let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
+    let channels: Vec<&str> = channels.iter().map(String::as_str).collect();
+    for bite in [1, 7, 50, 91, 200, 555] {
+        let mut world = World::new();
+        let client = world.subscriber(&symbols);
+        world.driver.client_mut(client).room = 0;
+        for _ in 0..=QUEUE_FRAMES_MAX / 10 {
+            world.publish(&channels);
+        }
+        assert_eq!(world.driver.shard().mode(client), Some(Mode::Conflating));
+        let mut received = Vec::new();
+        while world.driver.shard().mode(client) != Some(Mode::Direct) {
+            world.driver.client_mut(client).room = bite;
+            world.driver.run();
+            received.extend(world.values(client));
+        }
+        let newest = 1 + QUEUE_FRAMES_MAX as u64 / 10;
+        for channel in &channels {
+            let last = received.iter().rfind(|(name, _)| name == channel);
+            assert_eq!(last.map(|(_, seq)| *seq), Some(newest), "{channel}, {bite} bytes at a time");
+        }
+    }
+}
+
+#[test]
+fn snapshots_cut_by_short_sends_all_arrive_once() {
+    let (symbols, channels) = ten();
+    let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
+    let channels: Vec<&str> = channels.iter().map(String::as_str).collect();
+    for bite in [1, 7, 91, 333] {
+        let mut world = World::new();
+        world.publish(&channels);
+        let client = world.client();
+        world.driver.client_mut(client).room = 0;
+        world.command(client, &subscribe(&symbols));
+        let mut messages = Vec::new();
+        while world.driver.shard().mode(client) != Some(Mode::Direct) {
+            world.driver.client_mut(client).room = bite;
+            world.driver.run();
+            messages.extend(world.messages(client));
+        }
+        assert_eq!(messages[0]["type"], "subscribed");
+        let mut names: Vec<_> = values(&messages).into_iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        assert_eq!(names, channels, "{bite} bytes at a time");
     }
 }
 

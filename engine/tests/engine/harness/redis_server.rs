@@ -16,10 +16,18 @@ pub(crate) struct RedisServer {
 impl RedisServer {
     pub(crate) fn start() -> Self {
         // Free when asked for; the system does not give it out again soon.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let directory = tempfile::tempdir().unwrap();
         let child = Self::spawn(port, &directory);
-        let server = Self { child, port, _directory: directory };
+        let server = Self {
+            child,
+            port,
+            _directory: directory,
+        };
         server.connection();
         server
     }
@@ -48,7 +56,9 @@ impl RedisServer {
 
     /// Publishes and returns how many subscribers there were.
     pub(crate) fn publish(&self, payload: &str) -> usize {
-        self.connection().publish("market-data:updates", payload).unwrap()
+        self.connection()
+            .publish("market-data:updates", payload)
+            .unwrap()
     }
 
     /// Publishes once somebody is subscribed.
@@ -62,7 +72,16 @@ impl RedisServer {
 
     fn spawn(port: u16, directory: &tempfile::TempDir) -> Child {
         Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .arg("--dir")
             .arg(directory.path())
             .stdout(Stdio::null())

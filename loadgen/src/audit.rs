@@ -1,0 +1,406 @@
+//! Did every value arrive, once and in order?
+//!
+//! One [`Audit`] per receive thread; [`settle`] brings them together after the run. Terms:
+//!
+//! * A value is **of the window** when its intended time lies in the measuring window. The window
+//!   opens after all clients have their answer to `subscribe`, so a value of the window was published
+//!   after every one of them was subscribed: it is owed to each, and it can't be a snapshot. What the
+//!   snapshots and the warm-up brought lies before the window and is neither sample nor delivery.
+//! * **Expected** of a pair (connection, symbol): all counters of the symbol that are of the window
+//!   ([`Expectation`]), whether or not the connection got anything, and to the end of the window also
+//!   when it was lost on the way. A connection that silently got nothing is thus found.
+//! * **Delivered**: distinct counters of the window that arrived until the end of the grace time.
+//! * **Missing** = expected − delivered; *in gaps* when a later value of the pair arrived, *at the end*
+//!   when none did.
+//! * **Reorder**: a value older than the newest of its pair, not seen before. It counts as delivered.
+//! * **Duplicate**: a value of the pair that was seen before.
+//! * **Stale**: 64 or more counters behind the newest, where seen and unseen can't be told apart
+//!   (the price of 16 bytes per pair); never counted as delivered.
+//! * **Foreign**: a value of the window that our own schedule does not contain: another publisher, or
+//!   a counter or time changed on its way.
+//! * **Uncounted**: a value without counter or time. If there are only those, nothing is audited.
+
+mod cell;
+mod expectation;
+
+use serde::Serialize;
+
+use self::cell::{Cell, Step};
+pub use self::expectation::{Expectation, ObservedFeed};
+use crate::message::Value;
+use crate::schedule::{Publication, Schedule};
+use crate::window::{Bounds, Place};
+
+/// A connection in the audit of its thread; rows are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowIndex(u32);
+
+/// What was established about one received value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// Newer than all before of its pair.
+    Delivered,
+    /// Older than the newest, but new.
+    Reordered,
+    /// Seen before.
+    Duplicate,
+    /// Too old to tell.
+    Stale,
+    /// Not of our schedule.
+    Foreign,
+    /// Not of the window.
+    Outside,
+    /// Without counter or time.
+    Uncounted,
+}
+
+/// By which rules a value is judged; the same for all values of a turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The measuring window.
+    pub bounds: Bounds,
+    /// What our own publisher publishes, when there is one.
+    pub schedule: Option<Schedule>,
+}
+
+/// Sightings other than deliveries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tally {
+    /// Values seen before.
+    pub duplicates: u64,
+    /// Values older than the newest of their pair.
+    pub reorders: u64,
+    /// Values too old to tell.
+    pub stale: u64,
+    /// Values that our schedule does not contain.
+    pub foreign: u64,
+    /// Values without counter or time.
+    pub uncounted: u64,
+    /// Values of other times: snapshots, warm-up, and what came after the window.
+    pub outside_window: u64,
+}
+
+/// The records of one receive thread.
+#[derive(Debug)]
+pub struct Audit {
+    symbol_count: u16,
+    /// `rows.len() * symbol_count` of them, row by row.
+    cells: Vec<Cell>,
+    rows: Vec<Row>,
+    tally: Tally,
+    observed: ObservedFeed,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    is_lost: bool,
+}
+
+impl Audit {
+    /// An audit without connections.
+    ///
+    /// `connections_expected` only sizes the table. Cost: 16 bytes per connection and symbol.
+    #[must_use]
+    pub fn new(symbol_count: u16, connections_expected: u32) -> Self {
+        let rows = connections_expected as usize;
+        Self {
+            symbol_count,
+            cells: Vec::with_capacity(rows * usize::from(symbol_count)),
+            rows: Vec::with_capacity(rows),
+            tally: Tally::default(),
+            observed: ObservedFeed::new(symbol_count),
+        }
+    }
+
+    /// Takes in a connection that was subscribed before the window opens.
+    pub fn add_connection(&mut self) -> RowIndex {
+        let row = u32::try_from(self.rows.len()).expect("fewer connections than descriptors");
+        self.rows.push(Row { is_lost: false });
+        self.cells.resize(
+            self.cells.len() + usize::from(self.symbol_count),
+            Cell::default(),
+        );
+        RowIndex(row)
+    }
+
+    /// Notes that a connection ended before the run did. It stays owed all values of the window.
+    pub fn lose_connection(&mut self, row: RowIndex) {
+        self.rows[row.0 as usize].is_lost = true;
+    }
+
+    /// Judges one received value. Cost: one cell, no allocation.
+    pub fn handle_value(&mut self, row: RowIndex, value: Value, rules: &Rules) -> Sighting {
+        let (Some(counter), Some(intended)) = (value.counter, value.intended) else {
+            self.tally.uncounted += 1;
+            return Sighting::Uncounted;
+        };
+        let place = rules.bounds.place(intended);
+        match rules.schedule {
+            Some(schedule) if place == Place::Within => {
+                let publication = Publication {
+                    intended,
+                    symbol: value.symbol,
+                    counter,
+                };
+                if !schedule.contains(publication) {
+                    self.tally.foreign += 1;
+                    return Sighting::Foreign;
+                }
+            }
+            Some(_) => {}
+            None => self.observed.handle_value(value.symbol, counter, place),
+        }
+        if place != Place::Within {
+            self.tally.outside_window += 1;
+            return Sighting::Outside;
+        }
+        let cell = row.0 as usize * usize::from(self.symbol_count) + value.symbol.as_usize();
+        match self.cells[cell].handle_counter(counter) {
+            Step::Ahead => Sighting::Delivered,
+            Step::Late => {
+                self.tally.reorders += 1;
+                Sighting::Reordered
+            }
+            Step::Again => {
+                self.tally.duplicates += 1;
+                Sighting::Duplicate
+            }
+            Step::TooOld => {
+                self.tally.stale += 1;
+                Sighting::Stale
+            }
+        }
+    }
+
+    /// What this thread saw of a feed that is not ours.
+    #[must_use]
+    pub fn observed(&self) -> &ObservedFeed {
+        &self.observed
+    }
+
+    fn settle(&self, expectation: &Expectation, delivery: &mut Delivery) {
+        delivery.add_tally(&self.tally);
+        for (row, cells) in self
+            .rows
+            .iter()
+            .zip(self.cells.chunks(usize::from(self.symbol_count)))
+        {
+            for (range, cell) in expectation.ranges().iter().zip(cells) {
+                let Some(range) = range else { continue };
+                let account = cell.settle(*range);
+                delivery.expected += account.expected;
+                delivery.delivered += account.delivered;
+                delivery.missing_in_gaps += account.missing_in_gaps;
+                delivery.missing_at_end += account.missing_at_end;
+                delivery.silent_pairs += u64::from(account.delivered == 0);
+                if row.is_lost {
+                    delivery.missing_on_lost_connections += account.expected - account.delivered;
+                }
+            }
+        }
+    }
+}
+
+/// The result, over all connections and symbols.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// Values owed.
+    pub expected: u64,
+    /// Values owed that arrived. `delivered <= expected`.
+    pub delivered: u64,
+    /// Values that did not arrive though a later one of the pair did.
+    pub missing_in_gaps: u64,
+    /// Values after which none of the pair arrived. `expected == delivered + missing_in_gaps +
+    /// missing_at_end`.
+    pub missing_at_end: u64,
+    /// Of the missing, those of connections that were lost.
+    pub missing_on_lost_connections: u64,
+    /// Pairs (connection, symbol) that were owed values and got none.
+    pub silent_pairs: u64,
+    /// Everything else that was seen.
+    #[serde(flatten)]
+    pub tally: Tally,
+}
+
+impl Delivery {
+    fn add_tally(&mut self, tally: &Tally) {
+        self.tally.duplicates += tally.duplicates;
+        self.tally.reorders += tally.reorders;
+        self.tally.stale += tally.stale;
+        self.tally.foreign += tally.foreign;
+        self.tally.uncounted += tally.uncounted;
+        self.tally.outside_window += tally.outside_window;
+    }
+
+    /// Values that did not arrive.
+    #[must_use]
+    pub const fn missing(&self) -> u64 {
+        self.expected - self.delivered
+    }
+}
+
+/// Compares what all threads saw with what was to be seen.
+#[must_use]
+pub fn settle(audits: &[&Audit], expectation: &Expectation) -> Delivery {
+    let mut delivery = Delivery::default();
+    for audit in audits {
+        audit.settle(expectation, &mut delivery);
+    }
+    assert_eq!(
+        delivery.expected,
+        delivery.delivered + delivery.missing_in_gaps + delivery.missing_at_end,
+        "every value owed is accounted for"
+    );
+    delivery
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::UnixMicros;
+    use crate::schedule::Pace;
+    use crate::symbols::SymbolIndex;
+
+    const BOUNDS: Bounds = Bounds {
+        start: UnixMicros::new(1_000),
+        end: UnixMicros::new(2_000),
+    };
+    const OBSERVING: Rules = Rules {
+        bounds: BOUNDS,
+        schedule: None,
+    };
+
+    /// Counter n is due at 100 · n: 10 ..= 19 are of the window.
+    fn value(symbol: u16, counter: u64) -> Value {
+        Value {
+            symbol: SymbolIndex(symbol),
+            counter: Some(counter),
+            intended: Some(UnixMicros::new(100 * counter)),
+        }
+    }
+
+    /// One connection and symbol gets these counters; another connection gets all of 5 ..= 24.
+    fn check(counters: &[u64]) -> Delivery {
+        let mut audit = Audit::new(1, 2);
+        let (faulty, whole) = (audit.add_connection(), audit.add_connection());
+        for counter in 5..=24 {
+            audit.handle_value(whole, value(0, counter), &OBSERVING);
+        }
+        for &counter in counters {
+            audit.handle_value(faulty, value(0, counter), &OBSERVING);
+        }
+        let delivery = settle(&[&audit], &Expectation::observed([audit.observed()]));
+        assert_eq!(delivery.expected, 20);
+        Delivery {
+            expected: 10,
+            delivered: delivery.delivered - 10,
+            ..delivery
+        }
+    }
+
+    #[test]
+    fn a_whole_stream_misses_nothing() {
+        let delivery = check(&Vec::from_iter(5..=24));
+        assert_eq!((delivery.missing(), delivery.tally.duplicates), (0, 0));
+        assert_eq!(delivery.tally.outside_window, 20);
+    }
+
+    #[test]
+    fn a_snapshot_is_no_delivery_whatever_its_counter() {
+        let delivery = check(&[7, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
+        assert_eq!((delivery.missing(), delivery.tally.reorders), (0, 0));
+    }
+
+    #[test]
+    fn losses_are_found_at_the_front_inside_and_at_the_end() {
+        let delivery = check(&[12, 13, 15, 16]);
+        assert_eq!((delivery.missing_in_gaps, delivery.missing_at_end), (3, 3));
+        assert_eq!(delivery.silent_pairs, 0);
+    }
+
+    #[test]
+    fn a_connection_that_got_nothing_is_found() {
+        let delivery = check(&[]);
+        assert_eq!((delivery.missing_at_end, delivery.silent_pairs), (10, 1));
+    }
+
+    #[test]
+    fn reorders_and_duplicates_are_told_apart_and_neither_is_a_loss() {
+        let delivery = check(&[10, 12, 11, 13, 13, 14, 15, 15, 11, 16, 17, 18, 19]);
+        assert_eq!(delivery.missing(), 0);
+        assert_eq!((delivery.tally.reorders, delivery.tally.duplicates), (1, 3));
+    }
+
+    #[test]
+    fn the_missing_of_a_lost_connection_are_told() {
+        let mut audit = Audit::new(1, 2);
+        let (lost, whole) = (audit.add_connection(), audit.add_connection());
+        audit.handle_value(lost, value(0, 10), &OBSERVING);
+        audit.lose_connection(lost);
+        for counter in 10..=19 {
+            audit.handle_value(whole, value(0, counter), &OBSERVING);
+        }
+        let delivery = settle(&[&audit], &Expectation::observed([audit.observed()]));
+        assert_eq!(
+            (delivery.missing(), delivery.missing_on_lost_connections),
+            (9, 9)
+        );
+    }
+
+    #[test]
+    fn values_that_the_schedule_does_not_contain_are_foreign() {
+        let pace = Pace {
+            rate_per_second: NonZeroU64::new(10_000).unwrap(),
+            burst: NonZeroU64::MIN,
+            symbol_count: 1,
+        };
+        // Counter n is due at 100 · n again.
+        let schedule = Schedule::new(UnixMicros::new(100), Duration::from_micros(1_900), pace);
+        let rules = Rules {
+            bounds: BOUNDS,
+            schedule: Some(schedule),
+        };
+        let mut audit = Audit::new(1, 1);
+        let row = audit.add_connection();
+        assert_eq!(
+            audit.handle_value(row, value(0, 10), &rules),
+            Sighting::Delivered
+        );
+        let changed = Value {
+            counter: Some(99),
+            ..value(0, 11)
+        };
+        assert_eq!(audit.handle_value(row, changed, &rules), Sighting::Foreign);
+        let expectation = Expectation::scheduled(&schedule, BOUNDS, schedule.total());
+        let delivery = settle(&[&audit], &expectation);
+        assert_eq!(
+            (
+                delivery.expected,
+                delivery.delivered,
+                delivery.tally.foreign
+            ),
+            (10, 1, 1)
+        );
+    }
+
+    #[test]
+    fn values_without_counter_or_time_are_only_counted() {
+        let mut audit = Audit::new(1, 1);
+        let row = audit.add_connection();
+        let bare = Value {
+            counter: None,
+            ..value(0, 11)
+        };
+        assert_eq!(
+            audit.handle_value(row, bare, &OBSERVING),
+            Sighting::Uncounted
+        );
+        let delivery = settle(&[&audit], &Expectation::observed([audit.observed()]));
+        assert_eq!((delivery.expected, delivery.tally.uncounted), (0, 1));
+    }
+}

@@ -1,0 +1,52 @@
+//! The load generator: measures from outside what a server of the Tickwire wire delivers, and how late.
+//!
+//! ```text
+//!             cli ──► scenario::Plan ──► run (coordinator, a tokio thread)
+//!                                         │ opens the measuring window, ends the run
+//!              ┌──────────────────────────┼───────────────────────────┐
+//!              ▼                          ▼                           ▼
+//!   publisher thread             receive threads (1..n)           progress
+//!   schedule ─► payload ─►       receiver: dialer, session, outbox
+//!   Redis, open loop             message ─► audit (did it come?)
+//!              │                         └► recorder (how late?)
+//!              └────────────► verdict ─► report (table, JSON) ◄───────┘
+//! ```
+//!
+//! The method, in five rules:
+//! * **Open loop.** The schedule is made first ([`schedule`]). A late publisher sends at once and
+//!   records its lateness; it never moves a time. Latency starts at the *intended* time, so a stall
+//!   anywhere shows in every message that it held up (no coordinated omission).
+//! * **What should have come is counted at the publisher**, by a counter per symbol that travels in
+//!   the value, never by the server's own `seq`: a server can't grade itself ([`audit`]).
+//! * **Time decides what is measured.** A value counts when its intended time lies in the measuring
+//!   window, which opens after all clients are subscribed: snapshots are older by construction.
+//! * **A result that the generator spoiled is refused** ([`verdict`]).
+//! * **One host, one clock**: latency is a difference of two readings of `CLOCK_REALTIME`.
+//!
+//! Invariants: nothing on the receive path waits, locks or parses JSON of canonical messages; the
+//! clock is read per turn of the ring, not per message; receive threads share nothing but a few
+//! relaxed atomics that they write once per turn ([`control`]).
+//!
+//! Deliberately not here: anything of the engine, TLS, reconnecting clients.
+
+#![forbid(unsafe_code)]
+
+pub mod audit;
+pub mod cli;
+pub mod clock;
+pub mod control;
+pub mod measurement;
+pub mod message;
+pub mod payload;
+pub mod progress;
+pub mod publisher;
+pub mod receiver;
+pub mod recorder;
+pub mod report;
+pub mod run;
+pub mod scan;
+pub mod scenario;
+pub mod schedule;
+pub mod symbols;
+pub mod verdict;
+pub mod window;

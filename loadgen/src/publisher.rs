@@ -1,0 +1,299 @@
+//! The publisher: sends what the schedule says, when it says so, to Redis.
+//!
+//! Runs on a thread of its own, in a tokio-uring runtime (a tokio runtime, so the `redis` client works
+//! in it). Open loop: all publications that are due go out as one pipeline, and nobody waits for its
+//! replies before the next is due:
+//!
+//! ```text
+//!   schedule ──due──► pipeline ──► task: await replies ──► acknowledged, round trip
+//!      ▲                 │
+//!      └── timer ◄───────┘ lateness = handed to the client − intended
+//! ```
+//!
+//! When it falls behind it sends at once what is overdue and records the lateness; no time is moved.
+//! Pipelines without reply are bounded (`UNANSWERED_MAX`): beyond that Redis does not keep up, the
+//! publisher waits for it, and its lateness says so.
+//!
+//! The publications that Redis acknowledged are the record of what was published: the pipelines of one
+//! connection are answered in order, so that record is one number.
+
+mod timer;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError};
+use tokio::sync::{Semaphore, oneshot};
+
+use self::timer::Timer;
+use crate::clock::{self, UnixMicros};
+use crate::control::Control;
+use crate::payload::PayloadBuilder;
+use crate::recorder::Times;
+use crate::scenario::Load;
+use crate::schedule::Schedule;
+use crate::symbols::Symbols;
+
+/// Pipelines that may wait for their replies; at one per millisecond that is a second of Redis.
+const UNANSWERED_MAX: u32 = 1024;
+
+/// Publications in one pipeline: what is overdue beyond that goes with the next.
+const PIPELINE_MAX: u16 = 512;
+
+/// How long Redis has to accept the connection, and to answer what is unanswered at the end.
+const REDIS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often the publisher looks whether the run was cut short.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
+/// What was published, and how punctually.
+#[derive(Clone, Debug, Default)]
+pub struct PublisherRecord {
+    /// Publications that Redis acknowledged: the first so many of the schedule.
+    pub published: u64,
+    /// Of those, publications that reached no subscriber.
+    pub unheard: u64,
+    /// Time of handing to the client minus intended time, of all publications.
+    pub lateness: Times,
+    /// Redis's answer minus time of handing, per pipeline.
+    pub round_trip: Times,
+    /// Why it stopped before its time, if it did.
+    pub failure: Option<String>,
+}
+
+/// Why the publisher can't start.
+#[derive(Debug)]
+pub enum PublisherError {
+    /// No thread, runtime or timer.
+    Runtime(io::Error),
+    /// Redis is not there, or refuses.
+    Redis(RedisError),
+}
+
+impl fmt::Display for PublisherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runtime(error) => write!(f, "the publisher can't start: {error}"),
+            Self::Redis(error) => write!(f, "Redis can't be reached: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for PublisherError {}
+
+impl From<io::Error> for PublisherError {
+    fn from(error: io::Error) -> Self {
+        Self::Runtime(error)
+    }
+}
+
+impl From<RedisError> for PublisherError {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+/// A publisher that is connected and waits for its schedule.
+#[derive(Debug)]
+pub struct Publisher {
+    thread: JoinHandle<PublisherRecord>,
+    begin: oneshot::Sender<Schedule>,
+}
+
+/// A publisher at work.
+#[derive(Debug)]
+pub struct Publishing {
+    thread: JoinHandle<PublisherRecord>,
+}
+
+impl Publisher {
+    /// Starts the thread and connects to Redis.
+    ///
+    /// # Errors
+    /// See [`PublisherError`]; the caller gives up.
+    pub fn connect(
+        load: &Load,
+        symbols: &Symbols,
+        control: Arc<Control>,
+    ) -> Result<Self, PublisherError> {
+        let (report, ready) = mpsc::channel();
+        let (begin, schedule) = oneshot::channel();
+        let (load, symbols) = (load.clone(), symbols.clone());
+        let thread = std::thread::Builder::new()
+            .name("publisher".to_owned())
+            .spawn(move || {
+                tokio_uring::start(async move {
+                    let line = match Line::open(load, symbols).await {
+                        Ok(line) => line,
+                        Err(error) => {
+                            // Nobody listens only when the caller is gone already.
+                            let _ = report.send(Err(error));
+                            return PublisherRecord::default();
+                        }
+                    };
+                    let _ = report.send(Ok(()));
+                    match schedule.await {
+                        Ok(schedule) => line.publish(&schedule, &control).await,
+                        // The run ended before anything was to be published.
+                        Err(_) => PublisherRecord::default(),
+                    }
+                })
+            })?;
+        match ready.recv() {
+            Ok(Ok(())) => Ok(Self { thread, begin }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(io::Error::other("its thread ended; see the message above").into()),
+        }
+    }
+
+    /// Gives it its schedule.
+    #[must_use]
+    pub fn begin(self, schedule: Schedule) -> Publishing {
+        // A thread that is gone is found by joining it.
+        let _ = self.begin.send(schedule);
+        Publishing {
+            thread: self.thread,
+        }
+    }
+}
+
+impl Publishing {
+    /// Whether it has nothing more to do.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for it and takes its record.
+    #[must_use]
+    pub fn join(self) -> PublisherRecord {
+        self.thread.join().unwrap_or_else(|_| PublisherRecord {
+            failure: Some("its thread panicked; see the message above".to_owned()),
+            ..PublisherRecord::default()
+        })
+    }
+}
+
+/// The connection and what is needed to fill it.
+struct Line {
+    connection: MultiplexedConnection,
+    channel: String,
+    payloads: PayloadBuilder,
+    timer: Timer,
+    /// Written by the tasks that await replies, too; all on one thread.
+    record: Rc<RefCell<PublisherRecord>>,
+    unanswered: Arc<Semaphore>,
+}
+
+impl Line {
+    async fn open(load: Load, symbols: Symbols) -> Result<Self, PublisherError> {
+        let client = Client::open(load.redis_url.as_str())?;
+        // Replies have no deadline of their own: a late one is a measurement, not an error.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(REDIS_PATIENCE))
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(UNANSWERED_MAX as usize);
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        redis::cmd("PING").exec_async(&mut connection).await?;
+        Ok(Self {
+            connection,
+            channel: load.channel,
+            payloads: PayloadBuilder::new(symbols, load.payload_bytes),
+            timer: Timer::new()?,
+            record: Rc::default(),
+            unanswered: Arc::new(Semaphore::new(UNANSWERED_MAX as usize)),
+        })
+    }
+
+    /// Publishes the schedule up to the end of the window, which may be moved forward meanwhile.
+    async fn publish(mut self, schedule: &Schedule, control: &Control) -> PublisherRecord {
+        let mut next = 0;
+        while !self.has_failed() {
+            let until = schedule.index_at(control.window.bounds().end);
+            if next >= until {
+                break;
+            }
+            let now = clock::now();
+            let due = schedule.index_at(now.plus(Duration::from_micros(1)));
+            let end = due.min(until).min(next + u64::from(PIPELINE_MAX));
+            if next < end {
+                self.send(schedule, next..end).await;
+                next = end;
+            } else {
+                let wake = schedule.intended(next).min(now.plus(LOOK_UP));
+                if let Err(error) = self.timer.sleep_until(wake).await {
+                    self.record.borrow_mut().failure = Some(format!("timer: {error}"));
+                }
+            }
+        }
+        self.finish().await
+    }
+
+    /// Sends one pipeline and leaves its replies to a task.
+    async fn send(&mut self, schedule: &Schedule, indices: std::ops::Range<u64>) {
+        let mut pipeline = Pipeline::with_capacity(PIPELINE_MAX.into());
+        let mut payload = Vec::new();
+        for index in indices.clone() {
+            self.payloads
+                .build(schedule.publication(index), &mut payload);
+            pipeline.cmd("PUBLISH").arg(&self.channel).arg(&payload);
+        }
+        let permit = self.unanswered.clone().acquire_owned().await;
+        let handed = clock::now();
+        {
+            let lateness = &mut self.record.borrow_mut().lateness;
+            for index in indices.clone() {
+                lateness.record_micros(handed.micros_since(schedule.intended(index)));
+            }
+        }
+        let (mut connection, record) = (self.connection.clone(), self.record.clone());
+        // Tasks are polled in the order of their spawning, and each hands over at its first poll.
+        tokio_uring::spawn(async move {
+            let heard = pipeline.query_async::<Vec<u64>>(&mut connection).await;
+            record.borrow_mut().answered(heard, handed);
+            drop(permit);
+        });
+    }
+
+    fn has_failed(&self) -> bool {
+        self.record.borrow().failure.is_some()
+    }
+
+    /// Waits for the last replies.
+    async fn finish(self) -> PublisherRecord {
+        let all = self.unanswered.acquire_many(UNANSWERED_MAX);
+        if tokio::time::timeout(REDIS_PATIENCE, all).await.is_err() {
+            let mut record = self.record.borrow_mut();
+            record
+                .failure
+                .get_or_insert_with(|| "Redis did not answer at the end".to_owned());
+        }
+        self.record.borrow().clone()
+    }
+}
+
+impl PublisherRecord {
+    fn answered(&mut self, heard: Result<Vec<u64>, RedisError>, handed: UnixMicros) {
+        match heard {
+            // After a failure, later acknowledgements would no longer be the *first* so many.
+            Ok(subscribers) if self.failure.is_none() => {
+                self.published += subscribers.len() as u64;
+                self.unheard += subscribers.iter().filter(|&&count| count == 0).count() as u64;
+                self.round_trip.record(clock::now().since(handed));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.failure.get_or_insert_with(|| error.to_string());
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Receive threads: each plays its share of the clients on one ring.
+//!
+//! ```text
+//!   dialer ──connect──► Connecting ──writable──► Upgrading ──101──► Subscribing ──subscribed──► Live
+//!                           │                        │                   │                       │
+//!                           └────────── failure or timeout ──────────────┘       loss or end of run
+//!                                             ▼                                                  ▼
+//!                                          Closing ◄──────────── peer's FIN ──────────────── Leaving
+//! ```
+//!
+//! Runs on a thread of its own, pinned when asked. The loop is: enter the kernel, read the clock once,
+//! handle what came, begin connections that are due. Inbound buffers are leased from the ring and go
+//! back within the turn. All clients send the same bytes, so requests are built once and shared.
+//!
+//! Holds: nothing from the network panics; every connection that was begun ends as established,
+//! failed, or (after the run's end) neither; a connection is `failed` or `lost` at most once.
+
+mod connection;
+mod demand;
+mod dialer;
+mod events;
+mod intake;
+mod outbox;
+mod requests;
+mod session;
+
+use std::fmt;
+use std::time::Duration;
+
+use tickwire_ring::{ConnectionKey, Errno, Event, Ring, RingConfig, SetupError, Wait, placement};
+
+use self::connection::{Connection, Ending, Stage};
+use self::demand::Demand;
+pub(crate) use self::dialer::CONNECTIONS_MAX;
+use self::dialer::Dialer;
+use self::intake::Intake;
+use self::requests::Requests;
+use crate::audit::Audit;
+use crate::clock::{self, UnixMicros};
+use crate::control::Control;
+use crate::recorder::Recorder;
+use crate::scenario::Plan;
+
+/// How long a thread sleeps without events; bounds how late it notices window and end.
+const SLEEP_MAX: Duration = Duration::from_millis(20);
+
+/// How long the server has to answer our close frames at the end.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
+
+/// What one thread brings home.
+#[derive(Debug)]
+pub struct Measured {
+    /// What arrived.
+    pub audit: Audit,
+    /// How late, and everything that is counted.
+    pub recorder: Recorder,
+    /// What it took.
+    pub thread: ThreadUse,
+}
+
+/// What a receive thread asked of its CPU and of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ThreadUse {
+    /// The CPU that it was pinned to.
+    pub core: Option<usize>,
+    /// Share of the window in which it ran or waited for its CPU, in percent.
+    pub demand_percent: Option<f64>,
+    /// io_uring_enter(2) calls of the whole run.
+    pub enters: u64,
+    /// Receives of the whole run that found all buffers in use.
+    pub receives_starved: u64,
+}
+
+/// Why a receive thread could not go on.
+#[derive(Debug)]
+pub enum ReceiveError {
+    /// This machine can't; the text says the remedy.
+    Setup(SetupError),
+    /// The CPU could not be had.
+    Pin(usize, Errno),
+    /// The ring became unusable.
+    Ring(Errno),
+}
+
+impl fmt::Display for ReceiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setup(error) => error.fmt(f),
+            Self::Pin(core, errno) => write!(f, "can't run on CPU {core}: {errno}"),
+            Self::Ring(errno) => write!(f, "io_uring failed: {errno}"),
+        }
+    }
+}
+
+impl std::error::Error for ReceiveError {}
+
+/// Plays the clients of thread `thread` until [`Control::end`].
+///
+/// # Errors
+/// See [`ReceiveError`]; nothing that a server does is one.
+pub fn run(thread: usize, plan: &Plan, control: &Control) -> Result<Measured, ReceiveError> {
+    let cores = &plan.population.cores;
+    let core = cores.get(thread % cores.len().max(1)).copied();
+    if let Some(core) = core {
+        placement::run_on(&[core]).map_err(|errno| ReceiveError::Pin(core, errno))?;
+    }
+    let connections = u32::try_from(plan.population.share(thread).len()).expect("a share of a u32");
+    let ring = Ring::new(&ring_config(connections)).map_err(ReceiveError::Setup)?;
+    let mut receiver = Receiver {
+        ring,
+        events: Vec::new(),
+        dialer: Dialer::new(thread, plan),
+        connections: Vec::new(),
+        open: 0,
+        intake: Intake::new(plan, connections),
+        message: Vec::new(),
+        requests: Requests::new(&plan.server, &plan.symbols),
+        demand: Demand::default(),
+    };
+    let progress = &control.progress[thread];
+    while !control.is_ending() {
+        receiver.turn(control)?;
+        receiver.connect();
+        progress.publish(receiver.intake.figures);
+    }
+    receiver.leave(control)?;
+    Ok(receiver.finish(core))
+}
+
+fn ring_config(connections: u32) -> RingConfig {
+    /// A read of a busy connection brings several messages; of a slow one, one.
+    const BUFFER_BYTES: u32 = 4096;
+    // One per connection, so that one value fanned out to all finds a buffer for each; the upper end
+    // is 16 MiB, beyond which a burst waits for buffers to come back.
+    let buffers = connections.next_power_of_two().clamp(256, 4096);
+    RingConfig {
+        connections_max: connections,
+        submission_entries: 256,
+        receive_buffers: u16::try_from(buffers).expect("clamped"),
+        receive_buffer_bytes: BUFFER_BYTES,
+    }
+}
+
+struct Receiver {
+    ring: Ring,
+    /// Kept for its capacity.
+    events: Vec<Event>,
+    dialer: Dialer,
+    /// By slot of the ring.
+    connections: Vec<Option<Connection>>,
+    /// How many of them are `Some`.
+    open: u32,
+    intake: Intake,
+    /// Lent to the session that is fed; empty in between.
+    message: Vec<u8>,
+    requests: Requests,
+    demand: Demand,
+}
+
+impl Receiver {
+    /// Waits for events, at most [`SLEEP_MAX`], and handles them.
+    fn turn(&mut self, control: &Control) -> Result<(), ReceiveError> {
+        let rest = self
+            .dialer
+            .rest()
+            .map_or(SLEEP_MAX, |rest| rest.min(SLEEP_MAX));
+        self.ring
+            .enter(Wait::AtMost(rest))
+            .map_err(ReceiveError::Ring)?;
+        self.intake.begin_turn(clock::now(), control);
+        self.demand.observe(&self.intake);
+        let mut events = std::mem::take(&mut self.events);
+        self.ring.reap(&mut events);
+        let is_busy = !events.is_empty();
+        for event in events.drain(..) {
+            self.handle_event(event);
+        }
+        self.events = events;
+        if is_busy && self.intake.is_measured() {
+            self.intake
+                .recorder
+                .turn
+                .record(clock::now().since(self.intake.now()));
+        }
+        Ok(())
+    }
+
+    /// Begins the connections that are due and gives up those that took too long.
+    fn connect(&mut self) {
+        let now = clock::now();
+        while let Some(number) = self.dialer.due(now) {
+            match self.dialer.dial(number) {
+                Ok(descriptor) => {
+                    let key = self
+                        .ring
+                        .adopt(descriptor)
+                        .expect("a slot for each connection");
+                    self.insert(key, now);
+                    self.dialer.begun(key, now);
+                    self.ring.await_writable(key);
+                }
+                Err(errno) => self.intake.failed(&Ending::Connect(errno).to_string()),
+            }
+        }
+        while let Some(key) = self.dialer.expired(now) {
+            let stage = self.connection(key).map(|connection| connection.stage);
+            if let Some(Stage::Connecting | Stage::Upgrading | Stage::Subscribing) = stage {
+                self.end_connection(key, &Ending::TimedOut);
+            }
+        }
+    }
+
+    fn insert(&mut self, key: ConnectionKey, dialed: UnixMicros) {
+        let slot = key.slot as usize;
+        if self.connections.len() <= slot {
+            self.connections.resize_with(slot + 1, || None);
+        }
+        self.connections[slot] = Some(Connection::new(key, dialed));
+        self.open += 1;
+    }
+
+    /// Ends all connections as the protocol asks, so that the server does not count resets.
+    fn leave(&mut self, control: &Control) -> Result<(), ReceiveError> {
+        let keys: Vec<_> = self
+            .connections
+            .iter()
+            .flatten()
+            .map(|c| (c.key, c.stage))
+            .collect();
+        for (key, stage) in keys {
+            match stage {
+                Stage::Live(_) => {
+                    let goodbye = self.requests.goodbye.clone();
+                    if let Some(connection) = self.connection(key) {
+                        connection.stage = Stage::Leaving;
+                        connection.outbox.push(goodbye);
+                    }
+                    self.flush(key);
+                }
+                Stage::Connecting | Stage::Upgrading | Stage::Subscribing => self.close(key),
+                Stage::Leaving | Stage::Closing => {}
+            }
+        }
+        let deadline = clock::now().plus(GOODBYE_MAX);
+        while self.open > 0 && clock::now() < deadline {
+            self.turn(control)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self, core: Option<usize>) -> Measured {
+        let counters = self.ring.counters();
+        let demand_percent = self.demand.percent();
+        let (audit, recorder) = self.intake.finish();
+        let thread = ThreadUse {
+            core,
+            demand_percent,
+            enters: counters.enters,
+            receives_starved: counters.receives_starved,
+        };
+        Measured {
+            audit,
+            recorder,
+            thread,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_follow_the_number_of_connections_within_bounds() {
+        let buffers = |connections| ring_config(connections).receive_buffers;
+        assert_eq!([1, 300, 1_000_000].map(buffers), [256, 512, 4_096]);
+    }
+}

@@ -1,0 +1,96 @@
+//! One client's connection: how far it is, and how it can end.
+
+use std::fmt;
+
+use tickwire_ring::{ConnectionKey, Errno};
+
+use super::dialer::Dialer;
+use super::intake::{Intake, Meaning};
+use super::outbox::Outbox;
+use super::session::{Session, SessionError};
+use crate::audit::RowIndex;
+use crate::clock::UnixMicros;
+
+/// One client.
+pub(super) struct Connection {
+    pub(super) key: ConnectionKey,
+    pub(super) stage: Stage,
+    pub(super) dialed: UnixMicros,
+    pub(super) session: Session,
+    pub(super) outbox: Outbox,
+}
+
+/// See the drawing in [`super`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Connecting,
+    Upgrading,
+    Subscribing,
+    Live(RowIndex),
+    /// Our close frame is queued; the peer's FIN is awaited, bytes are ignored.
+    Leaving,
+    /// The ring closes it; no operation is allowed any more.
+    Closing,
+}
+
+/// Why a connection ended.
+pub(super) enum Ending {
+    Connect(Errno),
+    Session(SessionError),
+    Refused(String),
+    CloseFrame(Option<u16>),
+    Eof,
+    Failed(Errno),
+    TimedOut,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(errno) => write!(f, "connect: {errno}"),
+            Self::Session(error) => error.fmt(f),
+            Self::Refused(code) => write!(f, "subscribe: {code}"),
+            Self::CloseFrame(Some(code)) => write!(f, "close frame {code}"),
+            Self::CloseFrame(None) => f.write_str("close frame without code"),
+            Self::Eof => f.write_str("closed without close frame"),
+            Self::Failed(errno) => errno.fmt(f),
+            Self::TimedOut => f.write_str("timed out"),
+        }
+    }
+}
+
+impl Connection {
+    /// A connection whose socket is connecting.
+    pub(super) fn new(key: ConnectionKey, dialed: UnixMicros) -> Self {
+        let (session, outbox) = (Session::new(), Outbox::default());
+        Self {
+            key,
+            stage: Stage::Connecting,
+            dialed,
+            session,
+            outbox,
+        }
+    }
+
+    /// Acts on a text message.
+    pub(super) fn handle_text(
+        &mut self,
+        text: &[u8],
+        intake: &mut Intake,
+        dialer: &mut Dialer,
+    ) -> Result<(), Ending> {
+        let row = match self.stage {
+            Stage::Live(row) => Some(row),
+            _ => None,
+        };
+        match intake.handle_text(text, row) {
+            Meaning::Subscribed if self.stage == Stage::Subscribing => {
+                self.stage = Stage::Live(intake.established(self.dialed));
+                dialer.settled();
+                Ok(())
+            }
+            Meaning::Error(code) if self.stage == Stage::Subscribing => Err(Ending::Refused(code)),
+            Meaning::None | Meaning::Subscribed | Meaning::Error(_) => Ok(()),
+        }
+    }
+}

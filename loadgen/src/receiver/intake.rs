@@ -1,0 +1,179 @@
+//! What a receive thread makes of the messages: audit, latency, counts. No sockets.
+
+use crate::audit::{Audit, RowIndex, Rules, Sighting};
+use crate::clock::UnixMicros;
+use crate::control::{Control, Snapshot};
+use crate::message::{Heard, Reader, Value};
+use crate::recorder::{Recorder, count};
+use crate::scenario::Plan;
+use crate::window::{Bounds, Place};
+
+/// The measuring part of a receive thread.
+#[derive(Debug)]
+pub(super) struct Intake {
+    reader: Reader,
+    audit: Audit,
+    pub(super) recorder: Recorder,
+    /// Of this thread, published once per turn.
+    pub(super) figures: Snapshot,
+    turn: Turn,
+}
+
+/// What is the same for all messages of a turn.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    /// Time of receipt: read once, after the kernel handed over what the turn handles.
+    now: UnixMicros,
+    rules: Rules,
+    /// `now` lies in the window.
+    is_measured: bool,
+}
+
+/// What a message means for the connection that it came on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Nothing.
+    None,
+    /// The answer to `subscribe`.
+    Subscribed,
+    /// An `error` with its code.
+    Error(String),
+}
+
+impl Intake {
+    pub(super) fn new(plan: &Plan, connections: u32) -> Self {
+        let closed = Bounds {
+            start: UnixMicros::NEVER,
+            end: UnixMicros::NEVER,
+        };
+        Self {
+            reader: Reader::new(&plan.symbols),
+            audit: Audit::new(plan.symbols.count(), connections),
+            recorder: Recorder::default(),
+            figures: Snapshot::default(),
+            turn: Turn {
+                now: UnixMicros::default(),
+                rules: Rules {
+                    bounds: closed,
+                    schedule: None,
+                },
+                is_measured: false,
+            },
+        }
+    }
+
+    pub(super) fn begin_turn(&mut self, now: UnixMicros, control: &Control) {
+        let bounds = control.window.bounds();
+        let rules = Rules {
+            bounds,
+            schedule: control.schedule.get().copied(),
+        };
+        self.turn = Turn {
+            now,
+            rules,
+            is_measured: bounds.place(now) == Place::Within,
+        };
+    }
+
+    pub(super) fn now(&self) -> UnixMicros {
+        self.turn.now
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        self.turn.rules.bounds
+    }
+
+    pub(super) fn is_measured(&self) -> bool {
+        self.turn.is_measured
+    }
+
+    pub(super) fn handle_bytes(&mut self, count: usize) {
+        if self.turn.is_measured {
+            self.recorder.messages.bytes_in_window += count as u64;
+        }
+    }
+
+    /// `row` is the connection's, once it is subscribed.
+    pub(super) fn handle_text(&mut self, text: &[u8], row: Option<RowIndex>) -> Meaning {
+        let Self {
+            reader,
+            audit,
+            recorder,
+            figures,
+            turn,
+        } = self;
+        let mut meaning = Meaning::None;
+        reader.read(text, |heard| match heard {
+            Heard::Value(value) => {
+                recorder.messages.values += 1;
+                recorder.messages.values_in_window += u64::from(turn.is_measured);
+                // Before the answer to `subscribe` nothing is owed.
+                if let Some(row) = row {
+                    let sighting = audit.handle_value(row, value, &turn.rules);
+                    record(sighting, value, turn, recorder, figures);
+                }
+            }
+            Heard::UnaskedValue => recorder.messages.unasked_values += 1,
+            Heard::Subscribed { rejected } => {
+                recorder.messages.rejected_names += rejected;
+                meaning = Meaning::Subscribed;
+            }
+            Heard::Error(code) => {
+                count(&mut recorder.messages.errors, &code);
+                meaning = Meaning::Error(code);
+            }
+            Heard::Skipped { values } => {
+                recorder.messages.skipped_notices += 1;
+                recorder.messages.skipped_values += values;
+            }
+            Heard::Notice(notice) => recorder.messages.notice(notice),
+            Heard::Malformed => recorder.messages.malformed += 1,
+        });
+        meaning
+    }
+
+    pub(super) fn established(&mut self, dialed: UnixMicros) -> RowIndex {
+        self.recorder.connect.record(self.turn.now.since(dialed));
+        self.figures.established += 1;
+        self.audit.add_connection()
+    }
+
+    pub(super) fn failed(&mut self, reason: &str) {
+        self.figures.failed += 1;
+        count(&mut self.recorder.failures, reason);
+    }
+
+    pub(super) fn lost(&mut self, row: RowIndex, reason: &str) {
+        self.figures.lost += 1;
+        self.audit.lose_connection(row);
+        count(&mut self.recorder.losses, reason);
+    }
+
+    pub(super) fn finish(mut self) -> (Audit, Recorder) {
+        self.recorder.messages.parsed = self.reader.parsed();
+        (self.audit, self.recorder)
+    }
+}
+
+/// Latency of first arrivals. A value without a counter can't be told from its duplicate; its latency
+/// is better than none.
+fn record(
+    sighting: Sighting,
+    value: Value,
+    turn: &Turn,
+    recorder: &mut Recorder,
+    figures: &mut Snapshot,
+) {
+    let Some(intended) = value.intended else {
+        return;
+    };
+    match sighting {
+        Sighting::Delivered | Sighting::Reordered => figures.delivered += 1,
+        Sighting::Uncounted if turn.rules.bounds.place(intended) == Place::Within => {}
+        _ => return,
+    }
+    recorder.before_intended += u64::from(turn.now < intended);
+    recorder
+        .latency
+        .record_micros(turn.now.micros_since(intended));
+}

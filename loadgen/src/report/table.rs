@@ -1,0 +1,267 @@
+//! The result for people: one subject per line, figures with units.
+
+use std::fmt::{self, Display, Write};
+
+use super::{Report, TimesReport};
+use crate::recorder::Reasons;
+use crate::verdict::{AuditBasis, Outcome};
+
+/// Renders the report.
+#[must_use]
+pub fn render(report: &Report) -> String {
+    let mut text = String::new();
+    write(&mut text, report).expect("a string takes all");
+    text
+}
+
+fn write(out: &mut String, report: &Report) -> fmt::Result {
+    let (plan, window) = (&report.plan, &report.window);
+    writeln!(
+        out,
+        "loadgen {}  {}  {} clients x {} symbols  {:.1} s measured after {:.1} s warm-up{}",
+        report.tool.version,
+        plan.url,
+        report.connections.asked,
+        plan.symbols.len(),
+        seconds(window.measured_ms.into()),
+        seconds(plan.warm_up_ms),
+        if window.interrupted {
+            "  (interrupted)"
+        } else {
+            ""
+        },
+    )?;
+    writeln!(out)?;
+    write_connections(out, report)?;
+    write_delivery(out, report)?;
+    line(out, "latency", times(&report.latency))?;
+    let throughput = &report.throughput;
+    let mib = throughput.bytes_per_second / f64::from(1 << 20);
+    line(
+        out,
+        "throughput",
+        format_args!(
+            "{:.0} values/s  {mib:.2} MiB/s",
+            throughput.values_per_second
+        ),
+    )?;
+    write_messages(out, report)?;
+    write_publisher(out, report)?;
+    write_own_use(out, report)?;
+    writeln!(out)?;
+    write_verdict(out, report)
+}
+
+fn write_connections(out: &mut String, report: &Report) -> fmt::Result {
+    let connections = &report.connections;
+    line(
+        out,
+        "connections",
+        format_args!(
+            "{} asked  {} established  {} failed  {} lost",
+            connections.asked, connections.established, connections.failed, connections.lost
+        ),
+    )?;
+    reasons(out, "failed", &connections.failures)?;
+    reasons(out, "lost", &connections.losses)?;
+    line(out, "connect", times(&connections.connect))
+}
+
+fn write_delivery(out: &mut String, report: &Report) -> fmt::Result {
+    let delivery = &report.delivery;
+    let counts = &delivery.counts;
+    let basis = match delivery.basis {
+        AuditBasis::Publisher => "counted at our publisher",
+        AuditBasis::ObservedCounters => "counted by the feed's own counters",
+        AuditBasis::Unaudited => "unaudited",
+    };
+    match delivery.delivered_percent {
+        Some(percent) => line(
+            out,
+            "delivered",
+            format_args!(
+                "{} of {} ({percent:.3} %)  {basis}",
+                counts.delivered, counts.expected
+            ),
+        )?,
+        None => line(out, "delivered", basis)?,
+    }
+    line(
+        out,
+        "missing",
+        format_args!(
+            "{} in gaps  {} at the end  ({} on lost connections)  {} pairs silent",
+            counts.missing_in_gaps,
+            counts.missing_at_end,
+            counts.missing_on_lost_connections,
+            counts.silent_pairs
+        ),
+    )?;
+    let tally = &counts.tally;
+    line(
+        out,
+        "disorder",
+        format_args!(
+            "{} duplicates  {} reorders  {} stale  {} foreign  {} malformed  ({} uncounted)",
+            tally.duplicates,
+            tally.reorders,
+            tally.stale,
+            tally.foreign,
+            report.messages.malformed,
+            tally.uncounted
+        ),
+    )
+}
+
+fn write_messages(out: &mut String, report: &Report) -> fmt::Result {
+    let messages = &report.messages;
+    line(
+        out,
+        "messages",
+        format_args!(
+            "{} values  {} skipped notices ({} values)  {} rejected names  {} parsed",
+            messages.values,
+            messages.skipped_notices,
+            messages.skipped_values,
+            messages.rejected_names,
+            messages.parsed
+        ),
+    )?;
+    for (notice, count) in &messages.notices {
+        line(out, "", format_args!("{count} {notice}"))?;
+    }
+    reasons(out, "error", &messages.errors)
+}
+
+fn write_publisher(out: &mut String, report: &Report) -> fmt::Result {
+    let Some(publisher) = &report.publisher else {
+        return Ok(());
+    };
+    line(
+        out,
+        "published",
+        format_args!("{} values", publisher.published),
+    )?;
+    if publisher.unheard > 0 {
+        let hint = "nobody was subscribed to the Redis channel; does the server read it?";
+        line(
+            out,
+            "",
+            format_args!("{} of them unheard: {hint}", publisher.unheard),
+        )?;
+    }
+    line(out, "lateness", times(&publisher.lateness))?;
+    line(out, "redis answer", times(&publisher.round_trip))
+}
+
+fn write_own_use(out: &mut String, report: &Report) -> fmt::Result {
+    let own = &report.own_use;
+    let demand = own
+        .receive_threads
+        .iter()
+        .filter_map(|thread| thread.demand_percent);
+    let starved: u64 = own
+        .receive_threads
+        .iter()
+        .map(|thread| thread.receives_starved)
+        .sum();
+    line(
+        out,
+        "own use",
+        format_args!(
+            "{} of a CPU  busiest receive thread {}  turn p99 {}  {starved} receives starved",
+            Percent(own.cpu_percent),
+            Percent(demand.reduce(f64::max)),
+            Micros(own.receive_turn.p99_us),
+        ),
+    )
+}
+
+fn write_verdict(out: &mut String, report: &Report) -> fmt::Result {
+    for judgement in &report.verdict.judgements {
+        let (word, why) = match &judgement.outcome {
+            Outcome::Met => ("met", None),
+            Outcome::Missed => ("MISSED", None),
+            Outcome::NoVerdict(why) => ("no verdict", Some(why)),
+        };
+        write!(
+            out,
+            "{word:<11} {:<12} {} (wanted {})",
+            judgement.target, judgement.measured, judgement.wanted
+        )?;
+        match why {
+            Some(why) => writeln!(out, "  {why}")?,
+            None => writeln!(out)?,
+        }
+    }
+    for spoiler in &report.verdict.spoilers {
+        writeln!(out, "spoiled by loadgen itself: {spoiler}")?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut String, label: &str, content: impl Display) -> fmt::Result {
+    writeln!(out, "{label:<12} {content}")
+}
+
+fn reasons(out: &mut String, label: &str, reasons: &Reasons) -> fmt::Result {
+    reasons
+        .iter()
+        .try_for_each(|(reason, count)| line(out, "", format_args!("{label} {count} x {reason}")))
+}
+
+fn times(times: &TimesReport) -> String {
+    if times.samples == 0 {
+        return "no sample".to_owned();
+    }
+    format!(
+        "p50 {}  p90 {}  p95 {}  p99 {}  p99.9 {}  max {}",
+        Micros(times.p50_us),
+        Micros(times.p90_us),
+        Micros(times.p95_us),
+        Micros(times.p99_us),
+        Micros(times.p999_us),
+        Micros(times.max_us)
+    )
+}
+
+fn seconds(millis: u128) -> f64 {
+    millis as f64 / 1_000.0
+}
+
+/// Shown in the unit that suits it.
+struct Micros(Option<u64>);
+
+impl Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("-"),
+            Some(micros @ 0..1_000) => write!(f, "{micros} µs"),
+            Some(micros @ 1_000..1_000_000) => write!(f, "{:.2} ms", micros as f64 / 1e3),
+            Some(micros) => write!(f, "{:.3} s", micros as f64 / 1e6),
+        }
+    }
+}
+
+struct Percent(Option<f64>);
+
+impl Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("-"),
+            Some(percent) => write!(f, "{percent:.1} %"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_in_the_unit_that_suits_them() {
+        let shown =
+            [None, Some(999), Some(1_000), Some(2_345_678)].map(|us| Micros(us).to_string());
+        assert_eq!(shown, ["-", "999 µs", "1.00 ms", "2.346 s"]);
+    }
+}

@@ -1,0 +1,346 @@
+//! The coordinator: starts the threads, opens and closes the measuring window, gathers the results.
+//!
+//! ```text
+//! connect all │ lead │ warm-up │ measuring window │ grace │ goodbye
+//!             now    schedule  window             window
+//!                    starts    start              end
+//! ```
+//!
+//! A tokio thread of its own that looks at atomics every 20 ms (`TICK`); it is never in the path of a
+//! message. Ctrl-C (and SIGTERM) ends the window early, and what was measured is reported; a second
+//! one skips the grace time.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tickwire_ring::{probe, raise_file_limit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::audit::Expectation;
+use crate::cli::Unusable;
+use crate::clock;
+use crate::control::Control;
+use crate::measurement::{Coordinated, Measurement};
+use crate::progress::{Phase, ProgressLine};
+use crate::publisher::{Publisher, Publishing};
+use crate::receiver::{self, CONNECTIONS_MAX, Measured, ReceiveError};
+use crate::scenario::Plan;
+use crate::schedule::Schedule;
+use crate::window::Bounds;
+
+/// How often the coordinator looks.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Changes to the window lie so far ahead that every receive thread, which looks at least each 20 ms,
+/// has seen them before a value of the affected time can arrive.
+const LEAD: Duration = Duration::from_millis(100);
+
+/// Why there is no measurement.
+#[derive(Debug)]
+pub enum RunError {
+    /// The plan can't be run here.
+    Unusable(Unusable),
+    /// Something broke on the way.
+    Failed(String),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unusable(unusable) => unusable.fmt(f),
+            Self::Failed(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+impl From<Unusable> for RunError {
+    fn from(unusable: Unusable) -> Self {
+        Self::Unusable(unusable)
+    }
+}
+
+/// Carries the plan out.
+///
+/// # Errors
+/// See [`RunError`]; nothing that the server does is one.
+pub fn run(plan: Plan) -> Result<Measurement, RunError> {
+    let kernel = check_machine(&plan)?;
+    let control = Arc::new(Control::new(plan.population.threads));
+    let publisher = plan
+        .load
+        .as_ref()
+        .map(|load| Publisher::connect(load, &plan.symbols, control.clone()))
+        .transpose()
+        .map_err(|error| Unusable::new(error.to_string(), "start Redis, or correct --publish"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| RunError::Failed(format!("no runtime: {error}")))?;
+    runtime.block_on(async {
+        let failed = |error: io::Error| RunError::Failed(format!("no signals or threads: {error}"));
+        let signals = Signals::new().map_err(failed)?;
+        let plan = Arc::new(plan);
+        let threads = start_threads(&plan, &control).map_err(failed)?;
+        let progress = ProgressLine::on_terminal();
+        let coordinator = Coordinator {
+            plan,
+            control,
+            threads,
+            signals,
+            progress,
+        };
+        coordinator.run(publisher, kernel).await
+    })
+}
+
+/// Refuses what would fail half-way; returns the kernel's release.
+fn check_machine(plan: &Plan) -> Result<String, Unusable> {
+    /// Standard streams, rings, runtimes, Redis, the report.
+    const OTHER_DESCRIPTORS: u64 = 64;
+    let features =
+        probe().map_err(|error| Unusable::new("this machine can't run it", error.to_string()))?;
+    let connections = plan.population.connections;
+    if connections > CONNECTIONS_MAX {
+        return Err(Unusable::new(
+            format!("--connections is above {CONNECTIONS_MAX}"),
+            "lower it",
+        ));
+    }
+    let needed = u64::from(connections) + OTHER_DESCRIPTORS;
+    match raise_file_limit().descriptors_max {
+        Some(limit) if limit < needed => Err(Unusable::new(
+            format!(
+                "{connections} connections need {needed} file descriptors, the limit is {limit}"
+            ),
+            "raise it (`ulimit -Hn`, LimitNOFILE=) or lower --connections",
+        )),
+        _ => Ok(features.release),
+    }
+}
+
+type ReceiveThread = JoinHandle<Result<Measured, ReceiveError>>;
+
+fn start_threads(plan: &Arc<Plan>, control: &Arc<Control>) -> io::Result<Vec<ReceiveThread>> {
+    let start = |thread| {
+        let (plan, control) = (plan.clone(), control.clone());
+        let name = format!("receive-{thread}");
+        std::thread::Builder::new()
+            .name(name)
+            .spawn(move || receiver::run(thread, &plan, &control))
+    };
+    (0..plan.population.threads).map(start).collect()
+}
+
+struct Coordinator {
+    plan: Arc<Plan>,
+    control: Arc<Control>,
+    threads: Vec<ReceiveThread>,
+    signals: Signals,
+    progress: ProgressLine,
+}
+
+/// How a phase ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PhaseEnd {
+    Reached,
+    Interrupted,
+    /// A receive thread is gone; joining tells why.
+    Broken,
+}
+
+impl Coordinator {
+    async fn run(
+        mut self,
+        publisher: Option<Publisher>,
+        kernel: String,
+    ) -> Result<Measurement, RunError> {
+        let begun = clock::now();
+        let mut end = self.connect().await;
+        let mut publishing = None;
+        let mut cpu_percent = None;
+        // With nobody to receive, there is nothing to measure; the report says why.
+        if end == PhaseEnd::Reached && self.control.snapshot().established > 0 {
+            publishing = self.open_window(publisher);
+            (end, cpu_percent) = self.measure().await;
+            if end != PhaseEnd::Broken {
+                let _ = self.wait_for_late_values(publishing.as_ref()).await;
+            }
+        }
+        self.control.end();
+        self.progress.clear();
+        let publisher = publishing.map(Publishing::join);
+        let figures = self.control.snapshot();
+        let bounds = self.control.window.bounds();
+        let parts = join(self.threads)?;
+        let coordinated = Coordinated {
+            begun,
+            is_interrupted: end == PhaseEnd::Interrupted,
+            figures,
+            bounds,
+            cpu_percent,
+            kernel,
+        };
+        let schedule = self.control.schedule.get();
+        Ok(Measurement::gather(
+            coordinated,
+            &parts,
+            schedule.zip(publisher),
+        ))
+    }
+
+    /// Waits until every connection is established or failed.
+    async fn connect(&mut self) -> PhaseEnd {
+        let asked = u64::from(self.plan.population.connections);
+        loop {
+            let figures = self.control.snapshot();
+            if figures.settled() >= asked {
+                return PhaseEnd::Reached;
+            }
+            let share = (figures.settled(), asked);
+            self.progress.show(Phase::Connecting, share, figures);
+            if let Some(end) = self.tick().await {
+                return end;
+            }
+        }
+    }
+
+    /// Fixes schedule and window, in that order: who sees the window has the schedule.
+    fn open_window(&self, publisher: Option<Publisher>) -> Option<Publishing> {
+        let phases = self.plan.phases;
+        let first = clock::now().plus(LEAD);
+        let start = first.plus(phases.warm_up);
+        let bounds = Bounds {
+            start,
+            end: start.plus(phases.measure),
+        };
+        let schedule = self.plan.load.as_ref().map(|load| {
+            let schedule = Schedule::new(first, bounds.end.since(first), load.pace);
+            self.control
+                .schedule
+                .set(schedule)
+                .expect("the window opens once");
+            schedule
+        });
+        self.control.window.open(bounds);
+        publisher
+            .zip(schedule)
+            .map(|(publisher, schedule)| publisher.begin(schedule))
+    }
+
+    /// Waits for the end of the window; also returns the process's CPU share in it.
+    async fn measure(&mut self) -> (PhaseEnd, Option<f64>) {
+        let begun = clock::now();
+        let mut cpu_at_start = None;
+        let mut end = PhaseEnd::Reached;
+        loop {
+            let (now, bounds) = (clock::now(), self.control.window.bounds());
+            if now >= bounds.start && cpu_at_start.is_none() {
+                cpu_at_start = Some((now, clock::process_cpu()));
+            }
+            if now >= bounds.end {
+                let share = cpu_at_start.map(|(since, cpu)| {
+                    let used = clock::process_cpu().saturating_sub(cpu);
+                    100.0 * used.as_secs_f64() / now.since(since).as_secs_f64().max(f64::EPSILON)
+                });
+                return (end, share);
+            }
+            let (phase, from, until) = if now < bounds.start {
+                (Phase::WarmUp, begun, bounds.start)
+            } else {
+                (Phase::Measuring, bounds.start, bounds.end)
+            };
+            let share = (now.micros_since(from), until.micros_since(from));
+            self.progress.show(phase, share, self.control.snapshot());
+            match self.tick().await {
+                Some(PhaseEnd::Broken) => return (PhaseEnd::Broken, None),
+                Some(_) => {
+                    end = PhaseEnd::Interrupted;
+                    self.control.window.shorten(clock::now().plus(LEAD));
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Waits until everything expected has arrived, where that is known, or the grace is over.
+    async fn wait_for_late_values(&mut self, publishing: Option<&Publishing>) -> PhaseEnd {
+        let bounds = self.control.window.bounds();
+        let (begun, grace) = (clock::now(), self.plan.phases.grace);
+        let deadline = bounds.end.plus(grace);
+        let scheduled = self.control.schedule.get();
+        let per_connection = scheduled.map(|schedule| {
+            Expectation::scheduled(schedule, bounds, schedule.total()).per_connection()
+        });
+        loop {
+            let (now, figures) = (clock::now(), self.control.snapshot());
+            let is_complete = publishing.is_some_and(Publishing::is_finished)
+                && per_connection.is_some_and(|per| figures.delivered >= per * figures.established);
+            if now >= deadline || is_complete {
+                return PhaseEnd::Reached;
+            }
+            let share = (now.micros_since(begun), deadline.micros_since(begun));
+            self.progress.show(Phase::Grace, share, figures);
+            if let Some(end) = self.tick().await {
+                return end;
+            }
+        }
+    }
+
+    /// Sleeps a tick; `Some` when something else than time has come.
+    async fn tick(&mut self) -> Option<PhaseEnd> {
+        if self.threads.iter().any(JoinHandle::is_finished) {
+            return Some(PhaseEnd::Broken);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => None,
+            () = self.signals.next() => Some(PhaseEnd::Interrupted),
+        }
+    }
+}
+
+/// Takes the results of all threads; the first error is the run's.
+fn join(threads: Vec<ReceiveThread>) -> Result<Vec<Measured>, RunError> {
+    let join = |thread: ReceiveThread| match thread.join() {
+        Ok(Ok(measured)) => Ok(measured),
+        Ok(Err(ReceiveError::Ring(errno))) => {
+            Err(RunError::Failed(ReceiveError::Ring(errno).to_string()))
+        }
+        Ok(Err(error)) => {
+            let remedy = "lower --connections or --threads, or change --cores";
+            Err(RunError::Unusable(Unusable::new(error.to_string(), remedy)))
+        }
+        Err(_) => Err(RunError::Failed(
+            "a receive thread panicked; see the message above".to_owned(),
+        )),
+    };
+    // All are joined before the first error is returned: their rings close their sockets.
+    let parts: Vec<_> = threads.into_iter().map(join).collect();
+    parts.into_iter().collect()
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! Did the server hold what was asked, and may this run say so?
+//!
+//! Each target is met, missed, or without verdict:
+//!
+//! | Target | Compares | No verdict when |
+//! |---|---|---|
+//! | established | clients that got their answer to `subscribe` | interrupted before any did or failed |
+//! | delivery | delivered of expected values | unaudited; nothing was expected; a spoiler |
+//! | latency p99 | receipt − intended time | no sample; a spoiler; the clocks disagree |
+//! | disorder | duplicates, reorders, stale, foreign and malformed messages | never |
+//!
+//! A **spoiler** is a way in which the generator itself may have caused what it measured:
+//! * *Publisher failed*: the load ended early.
+//! * *Publisher late*: the 99th percentile of its lateness is above [`LATENESS_SHARE_MAX`] of the
+//!   latency target. The load was not the one that was asked for, whatever the result.
+//! * *Receiver saturated*: a receive thread wanted its CPU for more than [`DEMAND_MAX_PERCENT`] of the
+//!   window, or the 99th percentile of its turns is above [`LATENESS_SHARE_MAX`] of the latency target
+//!   (completions wait so long for us). Reading late only ever makes results worse, so this takes
+//!   back a *missed* delivery or latency target, and lets a *met* one stand.
+//!
+//! The run as a whole: 1 when a target is missed, else 3 when one has no verdict, else 0.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::audit::Delivery;
+use crate::clock::micros;
+use crate::scenario::Targets;
+
+/// Own lateness that a latency target tolerates, as its divisor: a tenth.
+pub const LATENESS_SHARE_MAX: u32 = 10;
+
+/// A receive thread that wants more of its CPU can't be told from one that does not keep up.
+pub const DEMAND_MAX_PERCENT: f64 = 95.0;
+
+/// What was measured, as far as targets ask for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// Clients asked for; of an interrupted run those whose connecting had come to an end.
+    pub asked: u64,
+    /// Clients subscribed.
+    pub established: u64,
+    /// How the expectation was found.
+    pub basis: AuditBasis,
+    /// The audit's result.
+    pub delivery: Delivery,
+    /// Text messages that are no JSON object of the wire.
+    pub malformed: u64,
+    /// 99th percentile of the latency.
+    pub latency_p99: Option<Duration>,
+    /// Values that arrived before their intended time.
+    pub before_intended: u64,
+    /// Busiest receive thread.
+    pub receive_demand_percent_max: Option<f64>,
+    /// 99th percentile of the turns of all receive threads.
+    pub receive_turn_p99: Option<Duration>,
+    /// 99th percentile of the publisher's lateness.
+    pub publisher_late_p99: Option<Duration>,
+    /// Why the publisher stopped before its time.
+    pub publisher_failure: Option<String>,
+}
+
+/// How it is known what should have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AuditBasis {
+    /// From our own publisher's record.
+    Publisher,
+    /// From the counters in the values of another feed.
+    ObservedCounters,
+    /// It is not: values carry no counter or time, or there were none.
+    Unaudited,
+}
+
+/// The result of one target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// It holds.
+    Met,
+    /// It does not.
+    Missed,
+    /// It can't be said, and why.
+    NoVerdict(String),
+}
+
+/// One target with its result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Judgement {
+    /// Which target.
+    pub target: &'static str,
+    /// What was asked.
+    pub wanted: String,
+    /// What was measured.
+    pub measured: String,
+    /// The result.
+    pub outcome: Outcome,
+}
+
+/// The result of the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Target by target.
+    pub judgements: Vec<Judgement>,
+    /// How the generator may have spoiled the result.
+    pub spoilers: Vec<String>,
+    /// The process's exit code.
+    pub exit_code: u8,
+}
+
+/// Judges a run.
+#[must_use]
+pub fn judge(facts: &Facts, targets: &Targets) -> Verdict {
+    let spoilers = Spoilers::find(facts, targets);
+    let judgements = vec![
+        judge_established(facts, targets),
+        judge_delivery(facts, targets, &spoilers),
+        judge_latency(facts, targets, &spoilers),
+        judge_disorder(facts, targets),
+    ];
+    let any = |wanted: fn(&Outcome) -> bool| judgements.iter().any(|j| wanted(&j.outcome));
+    let exit_code = if any(|outcome| *outcome == Outcome::Missed) {
+        1
+    } else if any(|outcome| matches!(outcome, Outcome::NoVerdict(_))) {
+        3
+    } else {
+        0
+    };
+    Verdict {
+        judgements,
+        spoilers: spoilers.into_texts(),
+        exit_code,
+    }
+}
+
+/// See the top of this file.
+struct Spoilers {
+    publisher: Option<String>,
+    receiver: Option<String>,
+}
+
+impl Spoilers {
+    fn find(facts: &Facts, targets: &Targets) -> Self {
+        let lateness_max = targets.latency_p99_max / LATENESS_SHARE_MAX;
+        let failed = facts
+            .publisher_failure
+            .as_ref()
+            .map(|why| format!("the publisher failed: {why}"));
+        let late = facts.publisher_late_p99.filter(|&late| late > lateness_max);
+        let late = late.map(|late| {
+            format!("the publisher was late: p99 {late:?}, tolerated {lateness_max:?}")
+        });
+        let demand = facts
+            .receive_demand_percent_max
+            .filter(|&demand| demand > DEMAND_MAX_PERCENT);
+        let busy = demand.map(|demand| {
+            format!("a receive thread wanted its CPU for {demand:.1} % of the window; give it a CPU or use more --threads")
+        });
+        let turn = facts.receive_turn_p99.filter(|&turn| turn > lateness_max);
+        let slow = turn.map(|turn| {
+            format!(
+                "a receive thread read late: p99 of its turns {turn:?}, tolerated {lateness_max:?}"
+            )
+        });
+        Self {
+            publisher: failed.or(late),
+            receiver: busy.or(slow),
+        }
+    }
+
+    /// Applies them to what the numbers say.
+    fn qualify(&self, outcome: Outcome) -> Outcome {
+        match (&self.publisher, &self.receiver, outcome) {
+            (_, _, outcome @ Outcome::NoVerdict(_)) => outcome,
+            (Some(why), _, _) | (None, Some(why), Outcome::Missed) => {
+                Outcome::NoVerdict(why.clone())
+            }
+            (None, _, outcome) => outcome,
+        }
+    }
+
+    fn into_texts(self) -> Vec<String> {
+        self.publisher.into_iter().chain(self.receiver).collect()
+    }
+}
+
+fn judge_established(facts: &Facts, targets: &Targets) -> Judgement {
+    let percent = percent(facts.established, facts.asked);
+    Judgement {
+        target: "established",
+        wanted: format!(">= {} %", targets.established_percent_min),
+        measured: format!("{percent:.3} %"),
+        outcome: if facts.asked == 0 {
+            Outcome::NoVerdict("no client came so far as to connect or fail".to_owned())
+        } else {
+            outcome(percent >= targets.established_percent_min)
+        },
+    }
+}
+
+fn judge_delivery(facts: &Facts, targets: &Targets, spoilers: &Spoilers) -> Judgement {
+    let Delivery {
+        expected,
+        delivered,
+        ..
+    } = facts.delivery;
+    let percent = percent(delivered, expected);
+    let (measured, outcome) = if facts.basis == AuditBasis::Unaudited {
+        let why = if facts.delivery.tally.uncounted > 0 {
+            "unaudited: the values carry no counter `n` or no time `sentUs`"
+        } else {
+            "unaudited: no value of the window arrived, and its feed is not ours"
+        };
+        ("unaudited".to_owned(), Outcome::NoVerdict(why.to_owned()))
+    } else if expected == 0 {
+        (
+            "nothing".to_owned(),
+            Outcome::NoVerdict("no value was due to any client".to_owned()),
+        )
+    } else {
+        let met = outcome(percent >= targets.delivered_percent_min);
+        (format!("{percent:.3} %"), spoilers.qualify(met))
+    };
+    let wanted = format!(">= {} %", targets.delivered_percent_min);
+    Judgement {
+        target: "delivery",
+        wanted,
+        measured,
+        outcome,
+    }
+}
+
+fn judge_latency(facts: &Facts, targets: &Targets, spoilers: &Spoilers) -> Judgement {
+    let wanted = format!("<= {:?}", targets.latency_p99_max);
+    let (measured, outcome) = match facts.latency_p99 {
+        None => (
+            "nothing".to_owned(),
+            Outcome::NoVerdict("no value of the window arrived".to_owned()),
+        ),
+        Some(p99) if facts.before_intended > 0 => (
+            format!("{p99:?}"),
+            Outcome::NoVerdict(format!(
+                "{} values arrived before their intended time: the clock was set, or the publisher is on another host",
+                facts.before_intended
+            )),
+        ),
+        Some(p99) => (
+            format!("{p99:?}"),
+            spoilers.qualify(outcome(micros(p99) <= micros(targets.latency_p99_max))),
+        ),
+    };
+    Judgement {
+        target: "latency p99",
+        wanted,
+        measured,
+        outcome,
+    }
+}
+
+fn judge_disorder(facts: &Facts, targets: &Targets) -> Judgement {
+    let tally = facts.delivery.tally;
+    let count = tally.duplicates + tally.reorders + tally.stale + tally.foreign + facts.malformed;
+    Judgement {
+        target: "disorder",
+        wanted: format!("<= {}", targets.disorder_max),
+        measured: count.to_string(),
+        outcome: outcome(count <= targets.disorder_max),
+    }
+}
+
+fn outcome(holds: bool) -> Outcome {
+    if holds { Outcome::Met } else { Outcome::Missed }
+}
+
+/// 100 % of nothing is 0: nothing was shown.
+#[must_use]
+pub fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        100.0 * part as f64 / whole as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGETS: Targets = Targets {
+        latency_p99_max: Duration::from_millis(500),
+        delivered_percent_min: 99.0,
+        established_percent_min: 100.0,
+        disorder_max: 0,
+    };
+
+    fn good() -> Facts {
+        Facts {
+            asked: 10,
+            established: 10,
+            basis: AuditBasis::Publisher,
+            delivery: Delivery {
+                expected: 1_000,
+                delivered: 1_000,
+                ..Delivery::default()
+            },
+            malformed: 0,
+            latency_p99: Some(Duration::from_millis(500)),
+            before_intended: 0,
+            receive_demand_percent_max: Some(95.0),
+            receive_turn_p99: Some(Duration::from_millis(50)),
+            publisher_late_p99: Some(Duration::from_millis(50)),
+            publisher_failure: None,
+        }
+    }
+
+    /// Changes a good run and compares the outcomes: M(et), x (missed), ? and the exit code.
+    fn check(change: impl FnOnce(&mut Facts), outcomes: &str, exit_code: u8) {
+        let mut facts = good();
+        change(&mut facts);
+        let verdict = judge(&facts, &TARGETS);
+        let got: String = verdict
+            .judgements
+            .iter()
+            .map(|judgement| match judgement.outcome {
+                Outcome::Met => 'M',
+                Outcome::Missed => 'x',
+                Outcome::NoVerdict(_) => '?',
+            })
+            .collect();
+        assert_eq!(
+            (got.as_str(), verdict.exit_code),
+            (outcomes, exit_code),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
+    fn targets_are_met_at_their_limits_and_missed_beyond() {
+        check(|_| {}, "MMMM", 0);
+        check(|facts| facts.established = 9, "xMMM", 1);
+        check(|facts| facts.delivery.delivered = 990, "MMMM", 0);
+        check(|facts| facts.delivery.delivered = 989, "MxMM", 1);
+        check(
+            |facts| facts.latency_p99 = Some(Duration::from_millis(501)),
+            "MMxM",
+            1,
+        );
+        check(|facts| facts.delivery.tally.duplicates = 1, "MMMx", 1);
+        check(|facts| facts.malformed = 1, "MMMx", 1);
+    }
+
+    #[test]
+    fn what_was_not_measured_has_no_verdict() {
+        check(|facts| facts.basis = AuditBasis::Unaudited, "M?MM", 3);
+        check(|facts| facts.delivery.expected = 0, "M?MM", 3);
+        check(|facts| facts.latency_p99 = None, "MM?M", 3);
+        check(|facts| facts.before_intended = 1, "MM?M", 3);
+        check(|facts| (facts.asked, facts.established) = (0, 0), "?MMM", 3);
+    }
+
+    #[test]
+    fn a_publisher_that_was_not_punctual_leaves_no_verdict() {
+        check(
+            |facts| facts.publisher_late_p99 = Some(Duration::from_millis(51)),
+            "M??M",
+            3,
+        );
+        check(
+            |facts| facts.publisher_failure = Some("gone".to_owned()),
+            "M??M",
+            3,
+        );
+    }
+
+    #[test]
+    fn a_saturated_receiver_takes_back_what_is_missed_only() {
+        check(
+            |facts| facts.receive_demand_percent_max = Some(95.1),
+            "MMMM",
+            0,
+        );
+        let late = |facts: &mut Facts| facts.latency_p99 = Some(Duration::from_secs(1));
+        check(
+            |facts| (late(facts), facts.receive_demand_percent_max = Some(95.1)).1,
+            "MM?M",
+            3,
+        );
+        check(
+            |facts| {
+                (
+                    late(facts),
+                    facts.receive_turn_p99 = Some(Duration::from_millis(51)),
+                )
+                    .1
+            },
+            "MM?M",
+            3,
+        );
+    }
+
+    #[test]
+    fn a_fact_outweighs_a_missing_verdict() {
+        check(
+            |facts| (facts.established = 9, facts.latency_p99 = None).1,
+            "xM?M",
+            1,
+        );
+    }
+}

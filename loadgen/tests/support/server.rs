@@ -1,0 +1,347 @@
+//! The server: one thread per connection, one that feeds them all.
+
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use loadgen::clock;
+use serde_json::{Value as Json, json};
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::{Message, WebSocket};
+
+/// Time between two values of each symbol of the built-in feed.
+const PERIOD: Duration = Duration::from_millis(10);
+
+/// One value as it was fed.
+#[derive(Clone, Debug)]
+pub struct Fed {
+    pub symbol: String,
+    pub counter: u64,
+    pub sent_us: u64,
+    /// The message as a healthy server sends it.
+    pub text: String,
+}
+
+/// One value on its way to one connection.
+#[derive(Debug)]
+pub struct Sending<'v> {
+    /// Connections are numbered as they subscribe, from 0.
+    pub connection: usize,
+    pub value: &'v Fed,
+    /// The same symbol's value before.
+    pub previous: Option<&'v Fed>,
+}
+
+/// What the server sends for a value; a healthy one sends its text.
+pub enum Act {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping,
+    Close(u16),
+    /// Ends the TCP connection without a close frame.
+    Cut,
+}
+
+pub type Tamper = dyn Fn(&Sending<'_>) -> Vec<Act> + Send + Sync;
+
+/// How it treats connections.
+pub struct Behaviour {
+    /// What becomes of values.
+    pub tamper: Box<Tamper>,
+    /// Every so-many-th upgrade, from the first, is answered 503; 0 refuses none.
+    pub refuses_every: usize,
+    /// What is sent in answer to `subscribe` instead of `subscribed`.
+    pub answer: Option<String>,
+    /// The server's own feed runs.
+    pub feeds: bool,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            tamper: Box::new(|sending| vec![Act::Text(sending.value.text.clone())]),
+            refuses_every: 0,
+            answer: None,
+            feeds: true,
+        }
+    }
+}
+
+impl Behaviour {
+    /// Healthy but for what it does with values.
+    pub fn tampering(tamper: impl Fn(&Sending<'_>) -> Vec<Act> + Send + Sync + 'static) -> Self {
+        Self {
+            tamper: Box::new(tamper),
+            ..Self::default()
+        }
+    }
+}
+
+/// Stops when dropped.
+pub struct Server {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+}
+
+struct Shared {
+    behaviour: Behaviour,
+    feed: Mutex<Feed>,
+    upgrades: AtomicUsize,
+    pongs: AtomicU64,
+    stopped: AtomicBool,
+}
+
+#[derive(Default)]
+struct Feed {
+    log: Vec<Fed>,
+    /// By symbol, index into the log.
+    last: HashMap<String, usize>,
+    clients: Vec<Client>,
+}
+
+struct Client {
+    number: usize,
+    symbols: Vec<String>,
+    acts: Sender<Act>,
+}
+
+impl Server {
+    pub fn start(behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            behaviour,
+            feed: Mutex::default(),
+            upgrades: AtomicUsize::new(0),
+            pongs: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+        });
+        let accepting = shared.clone();
+        std::thread::spawn(move || accepting.accept(&listener));
+        if shared.behaviour.feeds {
+            let feeding = shared.clone();
+            std::thread::spawn(move || feeding.feed_all());
+        }
+        Self { shared, address }
+    }
+
+    pub fn url(&self) -> String {
+        format!("ws://{}/ws", self.address)
+    }
+
+    /// All values so far.
+    pub fn log(&self) -> Vec<Fed> {
+        self.shared.feed.lock().unwrap().log.clone()
+    }
+
+    /// Clients that subscribed so far.
+    pub fn subscribed(&self) -> usize {
+        self.shared.feed.lock().unwrap().clients.len()
+    }
+
+    /// Pong frames that arrived.
+    pub fn pongs(&self) -> u64 {
+        self.shared.pongs.load(Ordering::Relaxed)
+    }
+
+    /// Feeds a value that came from elsewhere.
+    pub fn relay(&self, payload: &str) {
+        let value: Json = serde_json::from_str(payload).unwrap();
+        let text = format!("{},\"seq\":1}}", payload.strip_suffix('}').unwrap());
+        self.shared.feed(Fed {
+            symbol: value["symbol"].as_str().unwrap().to_owned(),
+            counter: value["data"]["n"].as_u64().unwrap(),
+            sent_us: value["data"]["sentUs"].as_u64().unwrap(),
+            text,
+        });
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+        // Wakes the accepting thread; ends the others by dropping their channels.
+        let _ = TcpStream::connect(self.address);
+        self.shared.feed.lock().unwrap().clients.clear();
+    }
+}
+
+impl Shared {
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        while let Ok((stream, _)) = listener.accept() {
+            if self.is_stopped() {
+                return;
+            }
+            let shared = self.clone();
+            std::thread::spawn(move || shared.serve(stream));
+        }
+    }
+
+    fn serve(&self, mut stream: TcpStream) {
+        let number = self.upgrades.fetch_add(1, Ordering::Relaxed);
+        let every = self.behaviour.refuses_every;
+        if every > 0 && number.is_multiple_of(every) {
+            refuse(&mut stream);
+            return;
+        }
+        stream.set_nodelay(true).unwrap();
+        let Ok(mut socket) = tungstenite::accept(stream) else {
+            return;
+        };
+        let Ok(Message::Text(command)) = socket.read() else {
+            return;
+        };
+        let command: Json = serde_json::from_str(&command).unwrap();
+        assert_eq!(command["action"], "subscribe");
+        let names = command["symbols"].as_array().unwrap().iter();
+        let symbols = names
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect();
+        let _ = socket.send(Message::text(r#"{"type":"connected","clientId":"c"}"#));
+        let healthy = json!({"type": "subscribed", "symbols": command["symbols"], "rejected": []});
+        let answer = self
+            .behaviour
+            .answer
+            .clone()
+            .unwrap_or_else(|| healthy.to_string());
+        if socket.send(Message::text(answer)).is_err() {
+            return;
+        }
+        let acts = self.subscribe(symbols);
+        let reading = socket.get_ref().try_clone().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| self.read(reading));
+            write(socket, &acts);
+        });
+    }
+
+    /// Queues the snapshots, then enters the client, with the feed standing still.
+    fn subscribe(&self, symbols: Vec<String>) -> Receiver<Act> {
+        let (acts, receiver) = channel();
+        let mut feed = self.feed.lock().unwrap();
+        for symbol in &symbols {
+            if let Some(&last) = feed.last.get(symbol) {
+                let _ = acts.send(Act::Text(feed.log[last].text.clone()));
+            }
+        }
+        let number = feed.clients.len();
+        feed.clients.push(Client {
+            number,
+            symbols,
+            acts,
+        });
+        receiver
+    }
+
+    /// Counts pongs until the client closes, then shuts the socket so that writing ends, too.
+    fn read(&self, mut stream: TcpStream) {
+        let mut bytes = [0; 4096];
+        loop {
+            match stream.read(&mut bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+                // Frames of this client are short and come alone.
+                Ok(_) if bytes[0] == 0x8a => {
+                    self.pongs.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(_) if bytes[0] == 0x88 => break,
+                Ok(_) => {}
+            }
+        }
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+    }
+
+    fn feed_all(&self) {
+        let mut counters: HashMap<String, u64> = HashMap::new();
+        while !self.is_stopped() {
+            let wanted: Vec<String> = {
+                let feed = self.feed.lock().unwrap();
+                feed.clients
+                    .first()
+                    .map(|client| client.symbols.clone())
+                    .unwrap_or_default()
+            };
+            for symbol in wanted {
+                let counter = counters.entry(symbol.clone()).or_insert(100);
+                *counter += 1;
+                let (counter, sent_us) = (*counter, clock::now().get());
+                let text = format!(
+                    r#"{{"type":"price_update","symbol":"{symbol}","data":{{"price":2450.50,"n":{counter},"sentUs":{sent_us}}},"timestamp":"t","seq":7}}"#
+                );
+                self.feed(Fed {
+                    symbol,
+                    counter,
+                    sent_us,
+                    text,
+                });
+            }
+            std::thread::sleep(PERIOD);
+        }
+    }
+
+    fn feed(&self, value: Fed) {
+        let mut feed = self.feed.lock().unwrap();
+        let feed = &mut *feed;
+        let previous = feed
+            .last
+            .get(&value.symbol)
+            .map(|&last| feed.log[last].clone());
+        for client in &feed.clients {
+            if client.symbols.contains(&value.symbol) {
+                let sending = Sending {
+                    connection: client.number,
+                    value: &value,
+                    previous: previous.as_ref(),
+                };
+                for act in (self.behaviour.tamper)(&sending) {
+                    // A client that left has dropped its end.
+                    let _ = client.acts.send(act);
+                }
+            }
+        }
+        feed.last.insert(value.symbol.clone(), feed.log.len());
+        feed.log.push(value);
+    }
+}
+
+fn write(mut socket: WebSocket<TcpStream>, acts: &Receiver<Act>) {
+    for act in acts {
+        let sent = match act {
+            Act::Text(text) => socket.send(Message::text(text)),
+            Act::Binary(bytes) => socket.send(Message::binary(bytes)),
+            Act::Ping => socket.send(Message::Ping(b"are you there".to_vec().into())),
+            Act::Close(code) => {
+                let frame = CloseFrame {
+                    code: CloseCode::from(code),
+                    reason: "".into(),
+                };
+                let _ = socket.close(Some(frame));
+                let _ = socket.flush();
+                return;
+            }
+            Act::Cut => break,
+        };
+        if sent.is_err() {
+            break;
+        }
+    }
+    let _ = socket.get_ref().shutdown(std::net::Shutdown::Both);
+}
+
+fn refuse(stream: &mut TcpStream) {
+    let mut head = [0; 4096];
+    // The whole request comes in one read; closing with it unread would reset the answer away.
+    let _ = stream.read(&mut head);
+    let _ = stream.write_all(
+        b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
+    );
+}
