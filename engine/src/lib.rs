@@ -14,6 +14,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod driver;
 pub mod ingest;
 pub mod limits;

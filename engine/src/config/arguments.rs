@@ -23,8 +23,8 @@ pub(super) fn read(
 }
 
 const AFTER_HELP: &str = "\
-Every flag is also an environment variable (--coalesce-max: TICKWIRE_COALESCE_MAX) and a key of the \
---config file (coalesce-max = \"2ms\"). Flag beats environment beats file beats default.";
+Every flag is also an environment variable (--coalesce-max: TICKWIRE_COALESCE_MAX) and a key of
+the --config file (coalesce-max = \"2ms\"). Flag beats environment beats file beats default.";
 
 const AFTER_LONG_HELP: &str = "\
 Every flag is also an environment variable and a key of the --config file:
@@ -40,53 +40,76 @@ Examples:
   tickwire --redis-url redis://10.0.0.5         updates from Redis
   tickwire --simulate symbols=500,rate=20000    more symbols, more updates";
 
-// Values stay text here: `values` parses them, whichever source they come from.
+// Values stay text here: `values` parses them, whichever source they come from. The help is printed with the
+// line breaks that it has here.
 /// Market-data fan-out: takes each update once and delivers it to every subscribed WebSocket client.
 #[derive(Debug, Parser)]
 #[command(
     name = "tickwire",
     version,
     after_help = AFTER_HELP,
-    after_long_help = AFTER_LONG_HELP,
-    max_term_width = 100
+    after_long_help = AFTER_LONG_HELP
 )]
 struct Arguments {
     /// Where clients connect [default: 0.0.0.0:8081]
     ///
-    /// IP address and port. 127.0.0.1 serves this host only; [::] serves IPv6 too. `:9000` changes the port
-    /// alone. With port 0 the kernel chooses one, and the log says which.
-    #[arg(long, value_name = "ADDRESS", help_heading = "Listening")]
+    /// IP address and port. 127.0.0.1 serves this host only; `[::]` serves IPv6 too.
+    /// `:9000` changes the port alone. With port 0 the kernel chooses one, and the log says
+    /// which.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "ADDRESS",
+        help_heading = "Listening"
+    )]
     listen: Option<String>,
 
     /// Where health, metrics and POST /publish are [default: 127.0.0.1:8082]
     ///
-    /// IP address and port. There is no authentication: whoever reaches it may publish. Bind it to an
-    /// address that only probes, scrapers and publishers reach.
-    #[arg(long, value_name = "ADDRESS", help_heading = "Listening")]
+    /// IP address and port. There is no authentication: whoever reaches it may publish.
+    /// Bind it to an address that only probes, scrapers and publishers reach.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "ADDRESS",
+        help_heading = "Listening"
+    )]
     admin_listen: Option<String>,
 
     /// Take updates from this Redis or Valkey server [default: none]
     ///
-    /// redis://[user][:password@]host[:port][/database] or redis+unix:///path/to/socket. Turns the built-in
-    /// feed off, unless --simulate is given too. POST /publish then goes through Redis, so that every node
-    /// sees it. Other users of this host can see flags: a password is better off in TICKWIRE_REDIS_URL or
+    /// redis://USER:PASSWORD@HOST:PORT/DATABASE, where all but the host may be left out, or
+    /// redis+unix:///path/to/socket. Turns the built-in feed off, unless --simulate is
+    /// given too. POST /publish then goes through Redis, so that every node sees it. Other
+    /// users of this host can see flags: a password is better off in TICKWIRE_REDIS_URL or
     /// the file. It is never logged.
-    #[arg(long, value_name = "URL", help_heading = "Sources")]
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "URL",
+        help_heading = "Sources"
+    )]
     redis_url: Option<String>,
 
     /// Redis Pub/Sub channel of the updates [default: market-data:updates]
     ///
     /// Without --redis-url it has no effect.
-    #[arg(long, value_name = "CHANNEL", help_heading = "Sources")]
-    redis_channel_updates: Option<String>,
-
-    /// Run the built-in feed, or tune it [default: symbols=50,rate=50,seed=7 unless Redis is on]
-    ///
-    /// symbols: how many it publishes. rate: updates a second over all symbols together; when left out, one
-    /// a second and symbol. seed: equal seeds give equal prices. Each may be left out. `false` turns the feed
-    /// off: then only POST /publish brings updates.
     #[arg(
         long,
+        verbatim_doc_comment,
+        value_name = "CHANNEL",
+        help_heading = "Sources"
+    )]
+    redis_channel_updates: Option<String>,
+
+    /// Run or tune the built-in feed [default: symbols=50,rate=50,seed=7; off with Redis]
+    ///
+    /// symbols: how many it publishes. rate: updates a second over all symbols together;
+    /// when left out, one a second and symbol. seed: equal seeds give equal prices. Each
+    /// may be left out. `false` turns the feed off: then only POST /publish brings updates.
+    #[arg(
+        long,
+        verbatim_doc_comment,
         value_name = "PROPERTIES",
         num_args = 0..=1,
         default_missing_value = "",
@@ -96,24 +119,37 @@ struct Arguments {
 
     /// Cores that the shards run on, one thread each, pinned [default: auto]
     ///
-    /// Numbers and ranges as in 0,2-3, within what the process may use (taskset, cgroup). `auto` takes all of
-    /// them, less one for ingest where there are several. Too few: one core's sends bound the rate. Too many:
-    /// shards share cores with ingest and the kernel's network work, and latency grows.
-    #[arg(long, value_name = "CORES", help_heading = "Machine")]
+    /// Numbers and ranges as in 0,2-3, within what the process may use (taskset, cgroup).
+    /// `auto` takes all of them, less one for ingest where there are several. Too few: one
+    /// core's sends bound the rate. Too many: shards share cores with ingest and the
+    /// kernel's network work, and latency grows.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "CORES",
+        help_heading = "Machine"
+    )]
     cores: Option<String>,
 
     /// What executes socket operations: auto or uring [default: auto]
     ///
     /// uring is io_uring and needs Linux 6.1.
-    #[arg(long, value_name = "DRIVER", help_heading = "Machine")]
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "DRIVER",
+        help_heading = "Machine"
+    )]
     driver: Option<String>,
 
     /// Spend power on latency [default: false]
     ///
-    /// Keeps the cores out of deep sleep where permitted and polls longer before sleeping. Costs idle CPU
-    /// time; does not raise throughput. `--low-latency=false` overrules the file.
+    /// Keeps the cores out of deep sleep where permitted and polls longer before sleeping.
+    /// Costs idle CPU time; does not raise throughput. `--low-latency=false` overrules the
+    /// file.
     #[arg(
         long,
+        verbatim_doc_comment,
         value_name = "BOOLEAN",
         num_args = 0..=1,
         require_equals = true,
@@ -124,47 +160,85 @@ struct Arguments {
 
     /// Open connections of the whole process [default: 10000]
     ///
-    /// From 1. One more is answered 503 with Retry-After. Too small: clients are turned away. Too large: the
-    /// memory bound printed at start exceeds the machine. Lowered to what the file limit (ulimit -n) allows.
-    #[arg(long, value_name = "COUNT", help_heading = "Limits")]
+    /// From 1. One more is answered 503 with Retry-After. Too small: clients are turned
+    /// away. Too large: the memory bound printed at start exceeds the machine. Lowered to
+    /// what the file limit (ulimit -n) allows.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "COUNT",
+        help_heading = "Limits"
+    )]
     connections_max: Option<String>,
 
     /// Channels that publishers may create [default: 10000]
     ///
-    /// From 1. An update for one more is rejected as topics_exhausted; as many again may exist by
-    /// subscription alone. Too large costs memory: each keeps its last value, up to 64 KiB.
-    #[arg(long, value_name = "COUNT", help_heading = "Limits")]
+    /// From 1. An update for one more is rejected as topics_exhausted; as many again may
+    /// exist by subscription alone. Too large costs memory: each keeps its last value, up
+    /// to 64 KiB.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "COUNT",
+        help_heading = "Limits"
+    )]
     symbols_max: Option<String>,
 
     /// How long a busy shard may hold an update back [default: 2ms]
     ///
-    /// 0 to 1s. Updates held together leave in one write, at a fraction of the cost. An idle shard never
-    /// holds. 0: each leaves at once, and a busy shard saturates earlier. Large: added latency under load.
-    #[arg(long, value_name = "DURATION", help_heading = "Fan-out")]
+    /// 0 to 1s. Updates held together leave in one write, at a fraction of the cost. An
+    /// idle shard never holds. 0: each leaves at once, and a busy shard saturates earlier.
+    /// Large: added latency under load.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "DURATION",
+        help_heading = "Fan-out"
+    )]
     coalesce_max: Option<String>,
 
     /// How long an equal object of a channel is a duplicate [default: 100ms]
     ///
-    /// 0 to 1m, counted from the first one. Dropped before it gets a `seq`, and counted. 0: everything is
-    /// passed on, also what redundant publishers send twice. Large: an unchanged price sent again on purpose
-    /// is lost.
-    #[arg(long, value_name = "DURATION", help_heading = "Fan-out")]
+    /// 0 to 1m, counted from the first one. Dropped before it gets a `seq`, and counted. 0:
+    /// everything is passed on, also what redundant publishers send twice. Large: an
+    /// unchanged price sent again on purpose is lost.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "DURATION",
+        help_heading = "Fan-out"
+    )]
     duplicate_window: Option<String>,
 
     /// Log level: off, error, warn, info, debug or trace [default: info]
     ///
     /// Also per module: info,tickwire_engine::ingest=debug.
-    #[arg(long, value_name = "LEVEL", help_heading = "Output")]
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "LEVEL",
+        help_heading = "Output"
+    )]
     log: Option<String>,
 
     /// How log lines look: text or json [default: text]
-    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "FORMAT",
+        help_heading = "Output"
+    )]
     log_format: Option<String>,
 
     /// Settings in a TOML file, one key per flag [default: none]
     ///
     /// An unknown key is refused with its line. Also TICKWIRE_CONFIG.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "FILE",
+        help_heading = "Output"
+    )]
     config: Option<String>,
 }
 

@@ -8,7 +8,9 @@
 //! All of it runs on the ingest thread. Nothing here waits for a shard: a full mailbox conflates.
 
 mod pipeline;
+pub mod redis;
 pub mod simulated;
+pub mod source_state;
 mod topics;
 
 pub use pipeline::{IngestMetrics, Pipeline, PipelineConfig, Published, Source};

@@ -46,18 +46,17 @@ impl fmt::Display for Banner<'_> {
         writeln!(f, "  shards   {} on CPU {shards}; ingest on CPU {ingest}", placement.shards.len())?;
         let bound = MemoryBound::of(&config.limits, placement.shards.len() as u64);
         writeln!(f, "  memory   at most {bound}")?;
-        let sockets_mib =
-            u64::from(config.limits.connections_max) * kernel_bytes_per_socket() / (1024 * 1024);
         writeln!(
             f,
-            "           and in the kernel's sockets at most {sockets_mib} MiB (net.ipv4.tcp_rmem and tcp_wmem, {} connections)",
+            "           and in the kernel's sockets at most {} MiB (the lesser of net.ipv4.tcp_mem and {} connections × tcp_rmem and tcp_wmem)",
+            kernel_socket_bytes(config.limits.connections_max) / (1024 * 1024),
             config.limits.connections_max
         )?;
         writeln!(f, "see prices:")?;
         write!(
             f,
             "  curl -sN --http1.1 --output - -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
-             -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://{public}/ws/stocks/RELIANCE"
+             -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://{public}/ws/stocks/RELIANCE | LC_ALL=C tr -c '[:print:]' '\\n'"
         )
     }
 }
@@ -71,15 +70,18 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// What a socket's buffers may grow to, both ways (tcp(7)); the kernel's defaults when it does not say.
-fn kernel_bytes_per_socket() -> u64 {
-    const DEFAULT_MAX: u64 = 6 * 1024 * 1024;
-    let max_of = |path: &str| {
+/// What all sockets' buffers may grow to (tcp(7)); the kernel's usual values where it does not say.
+fn kernel_socket_bytes(connections: u32) -> u64 {
+    const BUFFER_BYTES_MAX: u64 = 6 * 1024 * 1024;
+    const PAGE_BYTES: u64 = 4096;
+    let last_of = |path: &str| {
         let text = std::fs::read_to_string(path).ok()?;
         text.split_whitespace().last()?.parse::<u64>().ok()
     };
-    ["/proc/sys/net/ipv4/tcp_rmem", "/proc/sys/net/ipv4/tcp_wmem"]
+    let per_socket: u64 = ["/proc/sys/net/ipv4/tcp_rmem", "/proc/sys/net/ipv4/tcp_wmem"]
         .into_iter()
-        .map(|path| max_of(path).unwrap_or(DEFAULT_MAX))
-        .sum()
+        .map(|path| last_of(path).unwrap_or(BUFFER_BYTES_MAX))
+        .sum();
+    let all_pages = last_of("/proc/sys/net/ipv4/tcp_mem").unwrap_or(u64::MAX / PAGE_BYTES);
+    (per_socket * u64::from(connections)).min(all_pages.saturating_mul(PAGE_BYTES))
 }

@@ -29,7 +29,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::command::{ShardCommand, ShardHandle};
 use crate::driver::uring::{ListenError, Listeners, OpenConnections, WakeRing};
-use crate::ingest::{self, Pipeline, PipelineConfig};
+use crate::control::{self, AdminState};
+use crate::ingest::redis::RedisPublisher;
+use crate::ingest::source_state::SourceState;
+use crate::ingest::{self, Pipeline, PipelineConfig, Source};
 use crate::limits::{MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, REFUSAL_SLOTS};
 use crate::mailbox::{MailboxConfig, MailboxSender, mailbox};
 use crate::shard::ShardConfig;
@@ -190,10 +193,11 @@ impl Engine {
         let pipeline = Rc::new(RefCell::new(Pipeline::new(pipeline_config, clock, mailboxes)));
         tokio_uring::spawn(refill_when_drained(drained, pipeline.clone()));
         let draining = Rc::new(Cell::new(false));
-        if let Some(feed) = config.simulate {
-            tokio_uring::spawn(ingest::simulated::run(feed, clock, pipeline.clone()));
-        }
-        let _ = (&admin, &config.redis);
+        let sources = start_sources(&config, clock, &pipeline);
+        let publisher = config.redis.map(RedisPublisher::new);
+        let admin_state =
+            AdminState::new(handles.clone(), pipeline, sources, draining.clone(), publisher);
+        tokio_uring::spawn(control::serve(admin, Rc::new(admin_state)));
 
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -213,6 +217,25 @@ fn connect_mailbox(
 ) -> (MailboxSender, crate::mailbox::MailboxReceiver) {
     let drained = drained.clone();
     mailbox(config, Box::new(WakeRing(shard.waker.clone())), Box::new(move || drained.notify_one()))
+}
+
+/// Starts what the configuration asks for; the states are for readiness and metrics.
+fn start_sources(
+    config: &Config,
+    clock: Clock,
+    pipeline: &Rc<RefCell<Pipeline>>,
+) -> Vec<SourceState> {
+    let mut sources = Vec::new();
+    if let Some(redis) = &config.redis {
+        let state = SourceState::down(Source::Redis);
+        sources.push(state.clone());
+        tokio_uring::spawn(ingest::redis::run(redis.clone(), pipeline.clone(), state));
+    }
+    if let Some(feed) = config.simulate {
+        sources.push(SourceState::up(Source::Simulated));
+        tokio_uring::spawn(ingest::simulated::run(feed, clock, pipeline.clone()));
+    }
+    sources
 }
 
 /// Moves what overflowed into mailboxes that have room again.

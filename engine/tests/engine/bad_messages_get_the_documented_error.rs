@@ -5,7 +5,7 @@ use std::io::Write;
 use tungstenite::Message;
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::harness::Engine;
+use crate::harness::{Engine, until};
 
 #[test]
 fn errors_leave_the_connection_open() {
@@ -57,7 +57,11 @@ fn violations_close_with_their_code() {
         client.socket.get_mut().write_all(frame).unwrap();
         assert_eq!(client.close_code(), code, "{frame:?}");
     }
-    assert_eq!(engine.metric(r#"tickwire_closes_total{reason="protocol_error"}"#), 5.0);
+    // Counted when the connection is gone, which is after the close frame.
+    until("all five are counted", || {
+        let closed = engine.metric(r#"tickwire_closes_total{reason="protocol_error"}"#);
+        (closed == 5.0).then_some(())
+    });
 }
 
 #[test]

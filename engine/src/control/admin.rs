@@ -1,0 +1,170 @@
+//! Paths and answers of the admin listener.
+
+use std::collections::BTreeMap;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
+
+use super::publish::{PublishAnswer, Refused};
+use super::{AdminState, metrics};
+use crate::ingest::source_state::SourceHealth;
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// What can be asked; named in the answer to anything else.
+const PATHS: [&str; 4] = ["GET /health", "GET /ready", "GET /metrics", "POST /publish"];
+
+/// Answers one request. The body is left out of answers to HEAD by hyper.
+pub(super) async fn answer(state: &AdminState, request: Request<Incoming>) -> Answer {
+    let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_post = request.method() == Method::POST;
+    match request.uri().path() {
+        "/health" if is_get => json(StatusCode::OK, &Health { status: "ok" }),
+        "/ready" if is_get => ready(state),
+        "/metrics" if is_get => metrics(state).await,
+        "/publish" if is_post => publish(state, request).await,
+        "/health" | "/ready" | "/metrics" => not_allowed("GET, HEAD"),
+        "/publish" => not_allowed("POST"),
+        _ => json(
+            StatusCode::NOT_FOUND,
+            &NotFound {
+                error: "unknown path",
+                paths: PATHS,
+            },
+        ),
+    }
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sources: BTreeMap<&'static str, &'static str>,
+}
+
+#[derive(Serialize)]
+struct NotFound {
+    error: &'static str,
+    paths: [&'static str; PATHS.len()],
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    error: &'a str,
+}
+
+fn ready(state: &AdminState) -> Answer {
+    let none = BTreeMap::new();
+    if state.draining.get() {
+        return json(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &Ready {
+                status: "draining",
+                sources: none,
+            },
+        );
+    }
+    if state
+        .sources
+        .iter()
+        .all(|source| source.health() == SourceHealth::Up)
+    {
+        return json(
+            StatusCode::OK,
+            &Ready {
+                status: "ready",
+                sources: none,
+            },
+        );
+    }
+    let sources = state
+        .sources
+        .iter()
+        .map(|source| (source.name(), source.health().as_str()))
+        .collect();
+    json(
+        StatusCode::OK,
+        &Ready {
+            status: "degraded",
+            sources,
+        },
+    )
+}
+
+async fn metrics(state: &AdminState) -> Answer {
+    let Ok(text) = metrics::Scrape::collect(state).await.into_text() else {
+        return failure(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the metrics can't be written",
+        );
+    };
+    with_body(StatusCode::OK, metrics::CONTENT_TYPE, text)
+}
+
+async fn publish(state: &AdminState, request: Request<Incoming>) -> Answer {
+    match state.publishing.publish(request.into_body()).await {
+        Ok(answer) if answer.accepted == 0 => {
+            json::<PublishAnswer>(StatusCode::BAD_REQUEST, &answer)
+        }
+        Ok(answer) => json(StatusCode::ACCEPTED, &answer),
+        Err(refused) => {
+            let status = match &refused {
+                Refused::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                Refused::Timeout => StatusCode::REQUEST_TIMEOUT,
+                Refused::Body(_) => StatusCode::BAD_REQUEST,
+                Refused::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            let mut answer = failure(status, &refused.to_string());
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                answer
+                    .headers_mut()
+                    .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            answer
+        }
+    }
+}
+
+fn not_allowed(allow: &'static str) -> Answer {
+    let mut answer = failure(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &format!("the method must be {allow}"),
+    );
+    answer
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allow));
+    answer
+}
+
+fn failure(status: StatusCode, error: &str) -> Answer {
+    json(status, &Failure { error })
+}
+
+fn json<T: Serialize>(status: StatusCode, body: &T) -> Answer {
+    // Structs of strings and numbers serialize.
+    with_body(
+        status,
+        "application/json",
+        serde_json::to_string(body).unwrap_or_default(),
+    )
+}
+
+fn with_body(status: StatusCode, content_type: &'static str, body: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}

@@ -1,0 +1,71 @@
+//! How long to wait before the next attempt to connect.
+
+use std::time::Duration;
+
+use crate::random::Random;
+
+/// The first wait, at most.
+const WAIT_MIN: Duration = Duration::from_millis(100);
+/// No wait is longer.
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Doubles from [`WAIT_MIN`] to [`WAIT_MAX`]; each wait is drawn from the upper half, so that a fleet does
+/// not come back all at once.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    ceiling: Duration,
+    random: Random,
+}
+
+impl Backoff {
+    pub(super) fn new(random: Random) -> Self {
+        Self {
+            ceiling: WAIT_MIN,
+            random,
+        }
+    }
+
+    /// The next wait.
+    pub(super) fn next_wait(&mut self) -> Duration {
+        let half = self.ceiling / 2;
+        // In microseconds: 5 s fit any width.
+        let jitter = self
+            .random
+            .below(usize::try_from(half.as_micros()).unwrap_or(usize::MAX));
+        self.ceiling = (self.ceiling * 2).min(WAIT_MAX);
+        half + Duration::from_micros(jitter as u64)
+    }
+
+    /// A connection has proved itself: the next wait is a first one.
+    pub(super) fn reset(&mut self) {
+        self.ceiling = WAIT_MIN;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_to_the_longest_and_stay_in_their_upper_half() {
+        let mut backoff = Backoff::new(Random::new(1));
+        for _ in 0..2 {
+            for ceiling_ms in [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000] {
+                let ceiling = Duration::from_millis(ceiling_ms);
+                let wait = backoff.next_wait();
+                assert!(
+                    ceiling / 2 <= wait && wait < ceiling,
+                    "{wait:?} of {ceiling:?}"
+                );
+            }
+            backoff.reset();
+        }
+    }
+
+    #[test]
+    fn two_nodes_wait_differently() {
+        let mut one = Backoff::new(Random::new(1));
+        let mut two = Backoff::new(Random::new(2));
+        assert!((0..8).any(|_| one.next_wait() != two.next_wait()));
+    }
+}

@@ -1,0 +1,235 @@
+//! One subscribed connection, from connecting to its end.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use redis::aio::{PubSub, PubSubSink, PubSubStream};
+use redis::{ConnectionAddr, Msg, RedisError};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{sleep, timeout};
+
+use super::read_ahead::{Allowance, READ_AHEAD_BYTES, ReadAhead};
+use super::rejections::Rejections;
+use crate::config::RedisConfig;
+use crate::ingest::{Pipeline, Source};
+
+/// Connecting, authentication and subscribing together. A frozen server's kernel still accepts.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection on which nothing came for this long is asked for a sign of life…
+const SILENCE_MAX: Duration = Duration::from_secs(1);
+
+/// …and is lost when none came after this: two silences and this make less than 5 s.
+const PING_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// For the library's task to read what has arrived, in case this thread itself was held up.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// Messages between two wake-ups of the shards, and between two chances for other tasks.
+const MESSAGES_PER_FLUSH: usize = 256;
+
+/// A message that is longer is not waited for: the library would hold all of it. Publications end at 64 KiB.
+const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) enum Lost {
+    /// No answer within [`CONNECT_TIMEOUT`].
+    ConnectTimeout,
+    /// The server can't be reached, or said no.
+    Refused(RedisError),
+    /// It ended the connection.
+    Closed,
+    /// It gives no sign of life.
+    Silent,
+    /// A message exceeds [`MESSAGE_BYTES_MAX`].
+    MessageTooLarge,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConnectTimeout => write!(f, "no answer within {CONNECT_TIMEOUT:?}"),
+            Self::Refused(error) => error.fmt(f),
+            Self::Closed => f.write_str("the server closed the connection"),
+            Self::Silent => write!(f, "no answer to a ping within {PING_TIMEOUT:?}"),
+            Self::MessageTooLarge => {
+                write!(f, "a message is longer than {MESSAGE_BYTES_MAX} bytes")
+            }
+        }
+    }
+}
+
+impl From<RedisError> for Lost {
+    fn from(error: RedisError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// A connection that is subscribed.
+pub(super) struct Connection {
+    sink: PubSubSink,
+    stream: PubSubStream,
+    allowance: Arc<Allowance>,
+}
+
+impl Connection {
+    /// Connects and subscribes.
+    pub(super) async fn open(config: &RedisConfig) -> Result<Self, Lost> {
+        timeout(CONNECT_TIMEOUT, Self::subscribe(config))
+            .await
+            .unwrap_or(Err(Lost::ConnectTimeout))
+    }
+
+    async fn subscribe(config: &RedisConfig) -> Result<Self, Lost> {
+        let allowance = Allowance::new();
+        let info = config.url.connection_info();
+        // Not `Client::get_async_pubsub`: its socket can't be wrapped.
+        let pubsub = match info.addr() {
+            ConnectionAddr::Unix(path) => {
+                let socket = UnixStream::connect(path).await.map_err(RedisError::from)?;
+                PubSub::new(
+                    info.redis_settings(),
+                    ReadAhead::new(socket, allowance.clone()),
+                )
+                .await
+            }
+            ConnectionAddr::Tcp(host, port) => {
+                let socket = TcpStream::connect((host.as_str(), *port))
+                    .await
+                    .map_err(RedisError::from)?;
+                socket.set_nodelay(true).map_err(RedisError::from)?;
+                PubSub::new(
+                    info.redis_settings(),
+                    ReadAhead::new(socket, allowance.clone()),
+                )
+                .await
+            }
+            _ => Err(RedisError::from((
+                redis::ErrorKind::InvalidClientConfig,
+                "only redis:// and redis+unix:// are built in",
+            ))),
+        };
+        let (mut sink, stream) = pubsub?.split();
+        sink.subscribe(&config.channel_updates).await?;
+        Ok(Self {
+            sink,
+            stream,
+            allowance,
+        })
+    }
+
+    /// Publishes what arrives, until the connection is lost.
+    pub(super) async fn forward(
+        self,
+        pipeline: &Rc<RefCell<Pipeline>>,
+        rejections: &Rejections,
+    ) -> Lost {
+        let Self {
+            sink,
+            stream,
+            allowance,
+        } = self;
+        tokio::select! {
+            lost = publish_all(stream, &allowance, pipeline, rejections) => lost,
+            lost = await_silence(sink, &allowance) => lost,
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("allowance", &self.allowance)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn publish_all(
+    mut stream: PubSubStream,
+    allowance: &Allowance,
+    pipeline: &Rc<RefCell<Pipeline>>,
+    rejections: &Rejections,
+) -> Lost {
+    let mut messages = Vec::with_capacity(MESSAGES_PER_FLUSH);
+    loop {
+        let ended = take_messages(&mut stream, allowance, &mut messages).await;
+        publish(&mut messages, &mut pipeline.borrow_mut(), rejections);
+        if let Err(lost) = ended {
+            return lost;
+        }
+        // The admin, the feed and refills of mailboxes share this thread.
+        tokio::task::yield_now().await;
+    }
+}
+
+fn publish(messages: &mut Vec<Msg>, pipeline: &mut Pipeline, rejections: &Rejections) {
+    for message in messages.drain(..) {
+        let payload = message.get_payload_bytes();
+        let published = pipeline.publish(Source::Redis, payload, None);
+        rejections.note(&published.rejected, payload);
+    }
+    pipeline.flush();
+}
+
+/// Waits for messages and takes those that are there, up to a flush's worth. What was taken counts also
+/// where the connection is lost.
+async fn take_messages(
+    stream: &mut PubSubStream,
+    allowance: &Allowance,
+    messages: &mut Vec<Msg>,
+) -> Result<(), Lost> {
+    let mut bytes_without_message = 0;
+    let take = poll_fn(|context| {
+        while messages.len() < MESSAGES_PER_FLUSH {
+            match stream.poll_next_unpin(context) {
+                Poll::Ready(Some(message)) => messages.push(message),
+                Poll::Ready(None) => return Poll::Ready(Err(Lost::Closed)),
+                Poll::Pending => {
+                    if allowance.allow(context) {
+                        bytes_without_message += READ_AHEAD_BYTES;
+                    }
+                    break;
+                }
+            }
+        }
+        if !messages.is_empty() {
+            Poll::Ready(Ok(()))
+        } else if bytes_without_message > MESSAGE_BYTES_MAX {
+            Poll::Ready(Err(Lost::MessageTooLarge))
+        } else {
+            Poll::Pending
+        }
+    });
+    // Tokio's task budget would say `Pending` after 128 messages though the queue is not empty, and an empty
+    // queue is what opens the socket again.
+    tokio::task::unconstrained(take).await
+}
+
+/// Returns when the other side is gone without a word: a frozen process, a vanished host, a dropped route.
+/// Any byte is a sign of life, so that a busy connection is never asked, nor lost because we are slow.
+async fn await_silence(mut sink: PubSubSink, allowance: &Allowance) -> Lost {
+    loop {
+        let before = allowance.bytes_read();
+        sleep(SILENCE_MAX).await;
+        if allowance.bytes_read() != before {
+            continue;
+        }
+        match timeout(PING_TIMEOUT, sink.ping::<redis::Value>()).await {
+            Ok(Ok(_)) => continue,
+            Ok(Err(error)) if error.is_io_error() => return Lost::Closed,
+            Ok(Err(error)) => return Lost::Refused(error),
+            Err(_) => {}
+        }
+        sleep(GRACE).await;
+        if allowance.bytes_read() == before {
+            return Lost::Silent;
+        }
+    }
+}
