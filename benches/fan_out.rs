@@ -3,7 +3,6 @@
 //! One iteration is one update taken in, batched and dispatched to all clients of the simulated driver,
 //! outcomes included. Divide by N for the cost per delivery that is not the kernel's; a real send costs
 //! about 3 µs on top. `one_set`: all clients in one group. `own_sets`: each client alone with its set.
-#![expect(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::sync::Arc;
 
@@ -19,7 +18,10 @@ fn world(clients: usize, own_sets: bool) -> SimulatedDriver {
     let config = ShardConfig {
         shard: 0,
         epoch: "bench".to_owned(),
-        limits: Limits { connections_max: 100_000, topics_max: 100_000 },
+        limits: Limits {
+            connections_max: 100_000,
+            topics_max: 100_000,
+        },
         coalesce_max_ns: 0,
     };
     let shard = Shard::new(config, SimulatedDriver::start());
@@ -30,10 +32,19 @@ fn world(clients: usize, own_sets: bool) -> SimulatedDriver {
         let request = "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
         driver.client_sends(connection, request.as_bytes());
-        let own = if own_sets { format!(r#","OWN{client}""#) } else { String::new() };
+        let own = if own_sets {
+            format!(r#","OWN{client}""#)
+        } else {
+            String::new()
+        };
         let command = format!(r#"{{"action":"subscribe","symbols":["RELIANCE"{own}]}}"#);
         let mut frame = Vec::new();
-        append_masked(&mut frame, MaskedOpcode::Text, [1, 2, 3, 4], command.as_bytes());
+        append_masked(
+            &mut frame,
+            MaskedOpcode::Text,
+            [1, 2, 3, 4],
+            command.as_bytes(),
+        );
         driver.run();
         driver.client_sends(connection, &frame);
         driver.run();
@@ -70,7 +81,11 @@ fn fan_out(c: &mut Criterion) {
                     driver.run();
                 });
             });
-            assert_eq!(driver.shard().ledger().sent, sequence * clients as u64, "all delivered");
+            assert_eq!(
+                driver.shard().ledger().sent,
+                sequence * clients as u64,
+                "all delivered"
+            );
         }
     }
 }

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use tickwire_protocol::event::{append_connected, append_subscribed};
 use tickwire_protocol::frame::append_text;
-use tickwire_protocol::handshake::{Parsed, UpgradeOffer, append_switching_protocols, parse_request};
+use tickwire_protocol::handshake::{
+    Parsed, UpgradeOffer, append_switching_protocols, parse_request,
+};
 use tickwire_protocol::timestamp::Timestamp;
 
 #[derive(Parser)]
@@ -83,7 +85,15 @@ fn open_session(client: &mut TcpStream) -> Result<(), Box<dyn Error>> {
     client.write_all(&reply)?;
     let _ = client.read(&mut chunk)?;
     reply.clear();
-    append_subscribed(&mut reply, None, [].into_iter(), [].into_iter(), 0, &[], now);
+    append_subscribed(
+        &mut reply,
+        None,
+        [].into_iter(),
+        [].into_iter(),
+        0,
+        &[],
+        now,
+    );
     client.write_all(&reply)?;
     client.set_nonblocking(true)?;
     Ok(())
@@ -124,6 +134,8 @@ fn publish(arguments: &Arguments, clients: &mut [TcpStream]) -> Result<u64, Box<
 
 #[expect(clippy::disallowed_methods, reason = "the floor has no clock module")]
 fn wall() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_unix_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -24,7 +24,9 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
     pub fn start() -> Self {
-        Self { origin: Instant::now() }
+        Self {
+            origin: Instant::now(),
+        }
     }
 
     /// Time since the start.
@@ -43,14 +45,19 @@ impl Clock {
     /// Reads both clocks (two vDSO calls, about 50 ns).
     #[must_use]
     pub fn now(&self) -> Now {
-        Now { monotonic_ns: self.monotonic_ns(), wall: Self::wall() }
+        Now {
+            monotonic_ns: self.monotonic_ns(),
+            wall: Self::wall(),
+        }
     }
 
     /// Reads the wall clock.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
     pub fn wall() -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp::from_unix_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
     }
 }

@@ -73,10 +73,17 @@ pub const CLOSE_TIMEOUT_MS: u64 = 1_000;
 /// Pause after the kernel had no memory for a send, and after it had no descriptor for an accept.
 pub const RETRY_PAUSE_MS: u64 = 50;
 
-const _: () = assert!(CONTROL_BYTES_MAX >= 4 * 1024, "a reply to one command must fit several times");
+const _: () = assert!(
+    CONTROL_BYTES_MAX >= 4 * 1024,
+    "a reply to one command must fit several times"
+);
 const _: () = assert!(PARKED_BYTES_MAX >= 32 * RECEIVE_BUFFER_BYTES as usize);
-const _: () = assert!(PARKED_BYTES_MAX >= COMMAND_BYTES_MAX && PARKED_BYTES_MAX >= REQUEST_HEAD_BYTES_MAX);
-const _: () = assert!(BATCH_BYTES_MAX >= 2 * PUBLICATION_BYTES_MAX, "a batch holds the largest frame");
+const _: () =
+    assert!(PARKED_BYTES_MAX >= COMMAND_BYTES_MAX && PARKED_BYTES_MAX >= REQUEST_HEAD_BYTES_MAX);
+const _: () = assert!(
+    BATCH_BYTES_MAX >= 2 * PUBLICATION_BYTES_MAX,
+    "a batch holds the largest frame"
+);
 const _: () = assert!(SUBMISSION_ENTRIES as usize >= 2 * CHUNK_OPERATIONS);
 
 /// Memory one connection holds while it is idle, on the plain transport.
@@ -113,7 +120,10 @@ impl MemoryBound {
                 ("queues and replies", connections * queue),
                 ("frames", shards * FRAME_BYTES_MAX as u64),
                 ("inbound", shards * INBOUND_BYTES_MAX as u64),
-                ("receive buffers", shards * u64::from(RECEIVE_BUFFERS) * u64::from(RECEIVE_BUFFER_BYTES)),
+                (
+                    "receive buffers",
+                    shards * u64::from(RECEIVE_BUFFERS) * u64::from(RECEIVE_BUFFER_BYTES),
+                ),
                 // Updates are shared between shards: one copy, whoever holds it.
                 ("last values", topics * publication),
                 ("mailboxes", mailbox * publication),
@@ -152,13 +162,28 @@ mod tests {
 
     #[test]
     fn the_bound_is_the_sum_of_its_holders_and_grows_with_each_choice() {
-        let limits = Limits { connections_max: 1_000, topics_max: 100 };
+        let limits = Limits {
+            connections_max: 1_000,
+            topics_max: 100,
+        };
         let bound = MemoryBound::of(&limits, 1);
         let sum: u64 = bound.holders().iter().map(|(_, bytes)| bytes).sum();
         assert_eq!(bound.total_bytes(), sum);
         for more in [
-            MemoryBound::of(&Limits { connections_max: 2_000, ..limits }, 1),
-            MemoryBound::of(&Limits { topics_max: 200, ..limits }, 1),
+            MemoryBound::of(
+                &Limits {
+                    connections_max: 2_000,
+                    ..limits
+                },
+                1,
+            ),
+            MemoryBound::of(
+                &Limits {
+                    topics_max: 200,
+                    ..limits
+                },
+                1,
+            ),
             MemoryBound::of(&limits, 2),
         ] {
             assert!(more.total_bytes() > bound.total_bytes());

@@ -1,6 +1,5 @@
 //! The mailbox between ingest and a shard: it never waits, keeps the order of each topic, and the newest
 //! value always arrives.
-#![expect(clippy::unwrap_used, reason = "test helpers; a panic is the failure")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,11 +7,16 @@ use std::thread;
 
 use proptest::prelude::*;
 use tickwire_engine::mailbox::{
-    MailboxConfig, MailboxReceiver, MailboxSender, SharedUpdate, TopicId, Update, WakeShard, mailbox,
+    MailboxConfig, MailboxReceiver, MailboxSender, SharedUpdate, TopicId, Update, WakeShard,
+    mailbox,
 };
 use tickwire_protocol::channel::DeliveryClass;
 
-const CONFIG: MailboxConfig = MailboxConfig { updates_max: 8, reliable_max: 4, topics_max: 64 };
+const CONFIG: MailboxConfig = MailboxConfig {
+    updates_max: 8,
+    reliable_max: 4,
+    topics_max: 64,
+};
 
 struct CountWakes(Arc<AtomicUsize>);
 
@@ -22,8 +26,16 @@ impl WakeShard for CountWakes {
     }
 }
 
-fn pair() -> (MailboxSender, MailboxReceiver, Arc<AtomicUsize>, Arc<AtomicBool>) {
-    let (wakes, drained) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+fn pair() -> (
+    MailboxSender,
+    MailboxReceiver,
+    Arc<AtomicUsize>,
+    Arc<AtomicBool>,
+) {
+    let (wakes, drained) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicBool::new(false)),
+    );
     let on_drained = drained.clone();
     let (sender, receiver) = mailbox(
         CONFIG,
@@ -51,7 +63,10 @@ fn latest(topic: u32, sequence: u64) -> SharedUpdate {
 fn take(receiver: &mut MailboxReceiver) -> Vec<(u32, u64)> {
     let mut updates = Vec::new();
     receiver.take(usize::MAX, &mut updates);
-    updates.iter().map(|update| (update.topic.0, update.sequence)).collect()
+    updates
+        .iter()
+        .map(|update| (update.topic.0, update.sequence))
+        .collect()
 }
 
 #[test]
@@ -63,7 +78,10 @@ fn a_full_ring_keeps_the_newest_value_of_each_topic() {
     }
     assert_eq!(sender.conflated(), 2 * 100 - 8 - 2);
     assert_eq!(take(&mut receiver).len(), 8);
-    assert!(drained.load(Ordering::SeqCst), "the shard says that there is room");
+    assert!(
+        drained.load(Ordering::SeqCst),
+        "the shard says that there is room"
+    );
     sender.refill();
     assert_eq!(take(&mut receiver), [(0, 100), (1, 100)]);
 }

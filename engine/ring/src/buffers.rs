@@ -79,7 +79,10 @@ impl BufferRing {
     /// When `count` is no power of two of at most 32 768, or a buffer is empty: a bug of the caller.
     pub(crate) fn new(count: u16, buffer_bytes: u32) -> rustix::io::Result<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        assert!(count.is_power_of_two() && count <= 1 << 15, "the kernel's rule for buffer rings");
+        assert!(
+            count.is_power_of_two() && count <= 1 << 15,
+            "the kernel's rule for buffer rings"
+        );
         assert!(buffer_bytes > 0);
         let entries_bytes = usize::from(count) * size_of::<BufRingEntry>();
         let buffers_at = entries_bytes.next_multiple_of(PAGE_BYTES);
@@ -95,7 +98,16 @@ impl BufferRing {
         }?;
         let base = NonNull::new(base.cast::<u8>()).expect("mmap never succeeds with address 0");
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { base, mapping_bytes, buffers_at, count, buffer_bytes, tail: 0, available: 0, id })
+        Ok(Self {
+            base,
+            mapping_bytes,
+            buffers_at,
+            count,
+            buffer_bytes,
+            tail: 0,
+            available: 0,
+            id,
+        })
     }
 
     /// Address of the entries and their number, for the registration with the kernel.
@@ -113,14 +125,25 @@ impl BufferRing {
 
     /// The lease of the buffer that a completion named.
     pub(crate) fn lease(&mut self, buffer: u16, len: u32) -> Lease {
-        assert!(buffer < self.count && len <= self.buffer_bytes, "the kernel names our buffers");
+        assert!(
+            buffer < self.count && len <= self.buffer_bytes,
+            "the kernel names our buffers"
+        );
         self.available -= 1;
-        Lease { ring_id: self.id, buffer, len, _not_send: PhantomData }
+        Lease {
+            ring_id: self.id,
+            buffer,
+            len,
+            _not_send: PhantomData,
+        }
     }
 
     /// The bytes of a lease.
     pub(crate) fn bytes(&self, lease: &Lease) -> &[u8] {
-        assert_eq!(lease.ring_id, self.id, "a lease is read from the ring it came from");
+        assert_eq!(
+            lease.ring_id, self.id,
+            "a lease is read from the ring it came from"
+        );
         let start = self.buffer_address(lease.buffer);
         // SAFETY: leases are made only in `lease`, checked there to lie inside the mapping; while one
         // exists its buffer is not published, so the kernel does not write it; it is initialised, since
@@ -130,7 +153,10 @@ impl BufferRing {
 
     /// Gives the buffer to the kernel again.
     pub(crate) fn give_back(&mut self, lease: Lease) {
-        assert_eq!(lease.ring_id, self.id, "a lease goes back to the ring it came from");
+        assert_eq!(
+            lease.ring_id, self.id,
+            "a lease goes back to the ring it came from"
+        );
         self.publish(lease.buffer);
     }
 
@@ -152,7 +178,11 @@ impl BufferRing {
 
     fn publish(&mut self, buffer: u16) {
         let index = usize::from(self.tail & (self.count - 1));
-        let entry = self.base.as_ptr().cast::<BufRingEntry>().wrapping_add(index);
+        let entry = self
+            .base
+            .as_ptr()
+            .cast::<BufRingEntry>()
+            .wrapping_add(index);
         let address = self.buffer_address(buffer) as u64;
         // SAFETY: `index < count`, so the entry lies in the mapping, page-aligned at its base; the kernel
         // reads entries only below the tail, which is stored after this write; no other reference exists.

@@ -11,7 +11,9 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 /// The kernel has more CPUs than the set can hold; the caller runs unpinned.
 pub fn allowed_cpus() -> Result<Vec<usize>, Errno> {
     let set = sched_getaffinity(None)?;
-    Ok((0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect())
+    Ok((0..CpuSet::MAX_CPU)
+        .filter(|&cpu| set.is_set(cpu))
+        .collect())
 }
 
 /// Keeps the calling thread, and those it starts later, on `cpus`.

@@ -5,8 +5,8 @@
 )]
 
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ops::Range;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use io_uring::squeue::Entry;
@@ -136,7 +136,9 @@ impl Ring {
         // SAFETY: the mapping is page-aligned, holds `entries` entries, and outlives the registration:
         // it is unmapped after `uring` is closed (field order) or leaked.
         unsafe {
-            uring.submitter().register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0)?;
+            uring
+                .submitter()
+                .register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0)?;
         }
         buffers.fill();
         let mut ring = Self {
@@ -251,7 +253,10 @@ impl Ring {
     /// Cost: no system call of its own, no allocation, no atomic.
     pub fn send(&mut self, key: ConnectionKey, bytes: SharedBytes, range: Range<usize>) {
         let window = &bytes[range];
-        assert!(!window.is_empty(), "an empty send would complete like one that was refused");
+        assert!(
+            !window.is_empty(),
+            "an empty send would complete like one that was refused"
+        );
         let len = u32::try_from(window.len()).expect("batches are far below 4 GiB");
         let pointer = window.as_ptr();
         let slot = self.slots.open(key);
@@ -274,9 +279,10 @@ impl Ring {
     pub fn await_writable(&mut self, key: ConnectionKey) {
         let slot = self.slots.open(key);
         slot.begin(Operation::Writable);
-        let entry = opcode::PollAdd::new(Fd(slot.raw_descriptor()), u32::from(PollFlags::OUT.bits()))
-            .build()
-            .user_data(connection_token(Kind::Writable, key));
+        let entry =
+            opcode::PollAdd::new(Fd(slot.raw_descriptor()), u32::from(PollFlags::OUT.bits()))
+                .build()
+                .user_data(connection_token(Kind::Writable, key));
         self.push(entry);
     }
 
@@ -400,27 +406,44 @@ impl Ring {
             Kind::Receive => self.receive_completed(key, result, more, completion.flags(), events),
             Kind::Send => self.send_completed(key, result, events),
             Kind::Writable => {
-                self.slots.get(key).expect("held open").end(Operation::Writable);
+                self.slots
+                    .get(key)
+                    .expect("held open")
+                    .end(Operation::Writable);
                 self.report_unless_closing(key, Event::Writable(key), events);
             }
             Kind::ShutdownWrite => {
                 // Fails only when the peer is gone; receiving tells that too.
-                self.slots.get(key).expect("held open").end(Operation::ShutdownWrite);
+                self.slots
+                    .get(key)
+                    .expect("held open")
+                    .end(Operation::ShutdownWrite);
                 self.finish_close(key, events);
             }
             Kind::CancelReceive => {
-                self.slots.get(key).expect("held open").end(Operation::CancelReceive);
+                self.slots
+                    .get(key)
+                    .expect("held open")
+                    .end(Operation::CancelReceive);
                 self.finish_close(key, events);
             }
             Kind::CancelConnection => {
-                self.slots.get(key).expect("held open").end(Operation::CancelConnection);
+                self.slots
+                    .get(key)
+                    .expect("held open")
+                    .end(Operation::CancelConnection);
                 self.finish_close(key, events);
             }
             Kind::CancelAccept | Kind::CancelAll => {}
         }
     }
 
-    fn accept_completed(&mut self, result: Result<u32, Errno>, more: bool, events: &mut Vec<Event>) {
+    fn accept_completed(
+        &mut self,
+        result: Result<u32, Errno>,
+        more: bool,
+        events: &mut Vec<Event>,
+    ) {
         if !more {
             self.accept_armed = false;
         }
@@ -459,7 +482,10 @@ impl Ring {
             Ok(len) => cqueue::buffer_select(flags).map(|buffer| self.buffers.lease(buffer, len)),
             Err(_) => None,
         };
-        let slot = self.slots.get(key).expect("held open while a receive is in flight");
+        let slot = self
+            .slots
+            .get(key)
+            .expect("held open while a receive is in flight");
         if !more {
             slot.end(Operation::Receive);
         }
@@ -504,8 +530,16 @@ impl Ring {
         }
     }
 
-    fn send_completed(&mut self, key: ConnectionKey, result: Result<u32, Errno>, events: &mut Vec<Event>) {
-        self.slots.get(key).expect("held open while a send is in flight").end_send();
+    fn send_completed(
+        &mut self,
+        key: ConnectionKey,
+        result: Result<u32, Errno>,
+        events: &mut Vec<Event>,
+    ) {
+        self.slots
+            .get(key)
+            .expect("held open while a send is in flight")
+            .end_send();
         let outcome = match result {
             Ok(sent) => SendOutcome::Sent(sent),
             Err(Errno::AGAIN | Errno::INTR) => SendOutcome::WouldBlock,
@@ -525,16 +559,26 @@ impl Ring {
 
     /// Closes the descriptor once the connection is closing and quiet.
     fn finish_close(&mut self, key: ConnectionKey, events: &mut Vec<Event>) {
-        if self.slots.get(key).is_some_and(|slot| slot.closing && slot.is_quiet()) {
+        if self
+            .slots
+            .get(key)
+            .is_some_and(|slot| slot.closing && slot.is_quiet())
+        {
             drop(self.slots.remove(key));
             events.push(Event::Closed(key));
         }
     }
 
     fn arm_accept(&mut self) {
-        let listener = self.listener.as_ref().expect("accepting needs a listener").as_raw_fd();
+        let listener = self
+            .listener
+            .as_ref()
+            .expect("accepting needs a listener")
+            .as_raw_fd();
         const SOCK_CLOEXEC: i32 = 0o2_000_000;
-        let entry = opcode::AcceptMulti::new(Fd(listener)).flags(SOCK_CLOEXEC).build();
+        let entry = opcode::AcceptMulti::new(Fd(listener))
+            .flags(SOCK_CLOEXEC)
+            .build();
         self.accept_armed = true;
         self.push(entry.user_data(ring_token(Kind::Accept)));
     }
@@ -564,7 +608,9 @@ impl Ring {
         while buffers > 0
             && let Some(key) = self.starved.pop_front()
         {
-            let Some(slot) = self.slots.get(key) else { continue };
+            let Some(slot) = self.slots.get(key) else {
+                continue;
+            };
             slot.starved = false;
             if slot.wants_receive && !slot.closing && !slot.has(Operation::Receive) {
                 self.arm_receive(key);

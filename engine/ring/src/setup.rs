@@ -37,7 +37,9 @@ impl RingConfig {
         wanted
             .max(2 * self.submission_entries)
             .checked_next_power_of_two()
-            .map_or(COMPLETION_ENTRIES_MAX, |entries| entries.min(COMPLETION_ENTRIES_MAX))
+            .map_or(COMPLETION_ENTRIES_MAX, |entries| {
+                entries.min(COMPLETION_ENTRIES_MAX)
+            })
     }
 }
 
@@ -142,12 +144,18 @@ pub fn probe() -> Result<KernelFeatures, SetupError> {
     }
     // Multishot receive came with 6.0 and has no probe of its own; DEFER_TASKRUN, which `build` asked
     // for, came with 6.1 and therefore implies it and the buffer rings of 5.19.
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let release = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
     Ok(KernelFeatures { release })
 }
 
 /// Creates the kernel's ring. SINGLE_ISSUER ties it to the calling thread.
-pub(crate) fn build(submission_entries: u32, completion_entries: u32) -> Result<IoUring, SetupError> {
+pub(crate) fn build(
+    submission_entries: u32,
+    completion_entries: u32,
+) -> Result<IoUring, SetupError> {
     // Without DEFER_TASKRUN each inbound completion interrupts the thread: twice the inbound cost.
     // TASKRUN_FLAG lets a submit see that completions wait; SUBMIT_ALL goes on after a refused entry.
     Ok(IoUring::builder()
@@ -170,13 +178,18 @@ pub struct FileLimit {
 #[must_use]
 pub fn raise_file_limit() -> FileLimit {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     // Refused only by a security module; what is in force then still holds.
     let in_force = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
     };
-    FileLimit { descriptors_max: in_force }
+    FileLimit {
+        descriptors_max: in_force,
+    }
 }
 
 #[cfg(test)]
@@ -204,9 +217,18 @@ mod tests {
 
     #[test]
     fn each_refusal_says_a_remedy() {
-        for errno in [Errno::NOSYS, Errno::PERM, Errno::INVAL, Errno::NOMEM, Errno::MFILE] {
+        for errno in [
+            Errno::NOSYS,
+            Errno::PERM,
+            Errno::INVAL,
+            Errno::NOMEM,
+            Errno::MFILE,
+        ] {
             let text = SetupError::from(std::io::Error::from(errno)).to_string();
-            assert!(text.contains("run ") || text.contains("set ") || text.contains("raise "), "{text}");
+            assert!(
+                text.contains("run ") || text.contains("set ") || text.contains("raise "),
+                "{text}"
+            );
         }
     }
 }

@@ -47,13 +47,19 @@ impl Slot {
     /// # Panics
     /// When one of the same kind is in flight already: a bug of the caller.
     pub(crate) fn begin(&mut self, operation: Operation) {
-        assert!(!self.has(operation), "{operation:?} submitted twice for one connection");
+        assert!(
+            !self.has(operation),
+            "{operation:?} submitted twice for one connection"
+        );
         self.in_flight |= operation as u8;
     }
 
     /// Notes the terminal completion of `operation`.
     pub(crate) fn end(&mut self, operation: Operation) {
-        assert!(self.has(operation), "{operation:?} completed but was not in flight");
+        assert!(
+            self.has(operation),
+            "{operation:?} completed but was not in flight"
+        );
         self.in_flight &= !(operation as u8);
     }
 
@@ -78,7 +84,10 @@ impl Slot {
     }
 
     pub(crate) fn raw_descriptor(&self) -> RawFd {
-        self.descriptor.as_ref().expect("a slot in use has a descriptor").as_raw_fd()
+        self.descriptor
+            .as_ref()
+            .expect("a slot in use has a descriptor")
+            .as_raw_fd()
     }
 
     pub(crate) fn descriptor(&self) -> Option<&OwnedFd> {
@@ -97,7 +106,11 @@ pub(crate) struct Slots {
 
 impl Slots {
     pub(crate) fn new(capacity: u32) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), capacity }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            capacity,
+        }
     }
 
     /// Takes a slot for `descriptor`, or gives the descriptor back when all are in use.
@@ -121,18 +134,27 @@ impl Slots {
             next
         };
         let entry = &mut self.slots[slot as usize];
-        assert!(entry.descriptor.is_none() && entry.is_quiet(), "a free slot has nothing in flight");
+        assert!(
+            entry.descriptor.is_none() && entry.is_quiet(),
+            "a free slot has nothing in flight"
+        );
         entry.descriptor = Some(descriptor);
         entry.generation = (entry.generation + 1) & GENERATION_MASK;
         entry.wants_receive = false;
         entry.closing = false;
-        Ok(ConnectionKey { slot, generation: entry.generation })
+        Ok(ConnectionKey {
+            slot,
+            generation: entry.generation,
+        })
     }
 
     /// Frees the slot and returns its descriptor for the caller to close.
     pub(crate) fn remove(&mut self, key: ConnectionKey) -> OwnedFd {
         let entry = self.get(key).expect("removed once");
-        assert!(entry.is_quiet(), "a slot is freed only when nothing of it is in flight");
+        assert!(
+            entry.is_quiet(),
+            "a slot is freed only when nothing of it is in flight"
+        );
         self.free.push(key.slot);
         entry_descriptor(&mut self.slots[key.slot as usize])
     }
@@ -149,7 +171,9 @@ impl Slots {
     /// # Panics
     /// When it is not: a bug of the caller.
     pub(crate) fn open(&mut self, key: ConnectionKey) -> &mut Slot {
-        self.get(key).filter(|slot| !slot.closing).expect("operation on a connection that is closed")
+        self.get(key)
+            .filter(|slot| !slot.closing)
+            .expect("operation on a connection that is closed")
     }
 
     /// Releases all memory lent to the kernel without freeing it; for a ring that could not be quiesced.
@@ -161,7 +185,9 @@ impl Slots {
 }
 
 fn entry_descriptor(slot: &mut Slot) -> OwnedFd {
-    slot.descriptor.take().expect("a slot in use has a descriptor")
+    slot.descriptor
+        .take()
+        .expect("a slot in use has a descriptor")
 }
 
 #[cfg(test)]

@@ -84,9 +84,18 @@ mod tests {
     #[test]
     fn a_token_comes_back_as_it_was_built() {
         let keys = [
-            ConnectionKey { slot: 0, generation: 0 },
-            ConnectionKey { slot: u32::MAX, generation: GENERATION_MASK },
-            ConnectionKey { slot: 0x0102_0304, generation: 0x000a_0b0c },
+            ConnectionKey {
+                slot: 0,
+                generation: 0,
+            },
+            ConnectionKey {
+                slot: u32::MAX,
+                generation: GENERATION_MASK,
+            },
+            ConnectionKey {
+                slot: 0x0102_0304,
+                generation: 0x000a_0b0c,
+            },
         ];
         for bits in 1..=10 {
             let kind = Kind::from_bits(bits).unwrap();

@@ -22,7 +22,9 @@ impl Waker {
     /// The file limit is reached or memory is short; the caller can't start this ring.
     pub(crate) fn new() -> Result<Self, Errno> {
         let descriptor = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { descriptor: Arc::new(descriptor) })
+        Ok(Self {
+            descriptor: Arc::new(descriptor),
+        })
     }
 
     /// Makes the ring report [`Event::Woken`](crate::Event::Woken). Several calls may become one event.

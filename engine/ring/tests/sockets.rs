@@ -1,4 +1,5 @@
 //! The ring against real loopback sockets: accept, receive, send, short sends, starvation, closing.
+#![expect(clippy::unwrap_used, reason = "test helpers; a panic is the failure")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,8 +8,12 @@ use std::time::Duration;
 
 use tickwire_ring::{ConnectionKey, Event, ReceiveEnd, Ring, RingConfig, SendOutcome, Wait};
 
-const CONFIG: RingConfig =
-    RingConfig { connections_max: 64, submission_entries: 8, receive_buffers: 16, receive_buffer_bytes: 256 };
+const CONFIG: RingConfig = RingConfig {
+    connections_max: 64,
+    submission_entries: 8,
+    receive_buffers: 16,
+    receive_buffer_bytes: 256,
+};
 
 /// Far beyond what loopback needs; only a bug lets it run out.
 const PATIENCE_ROUNDS: u32 = 1_000;
@@ -50,7 +55,9 @@ fn connect(ring: &mut Ring, address: SocketAddr) -> (TcpStream, ConnectionKey) {
 
 fn close(ring: &mut Ring, key: ConnectionKey) {
     ring.close(key);
-    until(ring, |_, event| matches!(event, Event::Closed(closed) if closed == key).then_some(()));
+    until(ring, |_, event| {
+        matches!(event, Event::Closed(closed) if closed == key).then_some(())
+    });
 }
 
 #[test]
@@ -71,7 +78,10 @@ fn bytes_go_both_ways_and_eof_is_reported() {
     });
     ring.send(key, Rc::new(b"..pong..".to_vec()), 2..6);
     until(&mut ring, |_, event| match event {
-        Event::Sent(_, outcome) => Some(assert_eq!(outcome, SendOutcome::Sent(4))),
+        Event::Sent(_, outcome) => {
+            assert_eq!(outcome, SendOutcome::Sent(4));
+            Some(())
+        }
         _ => None,
     });
     ring.shutdown_write(key);
@@ -81,7 +91,10 @@ fn bytes_go_both_ways_and_eof_is_reported() {
     assert_eq!(received, b"pong");
     drop(client);
     until(&mut ring, |_, event| match event {
-        Event::ReceiveEnded(_, end) => Some(assert_eq!(end, ReceiveEnd::Eof)),
+        Event::ReceiveEnded(_, end) => {
+            assert_eq!(end, ReceiveEnd::Eof);
+            Some(())
+        }
         _ => None,
     });
     close(&mut ring, key);
@@ -94,7 +107,9 @@ fn a_burst_beyond_the_buffers_arrives_whole_and_in_order() {
     let (mut client, key) = connect(&mut ring, address);
     ring.receive(key);
     // Eight times what all buffers hold, so that the receive is starved while leases are held.
-    let sent: Vec<u8> = (0..8 * 16 * 256u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect();
+    let sent: Vec<u8> = (0..8 * 16 * 256u32)
+        .map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1])
+        .collect();
     let writer = std::thread::spawn({
         let sent = sent.clone();
         move || {
@@ -121,7 +136,10 @@ fn a_burst_beyond_the_buffers_arrives_whole_and_in_order() {
         }
     }
     assert!(received == sent, "order or content changed");
-    assert!(ring.counters().receives_starved > 0, "the test is to starve the receive");
+    assert!(
+        ring.counters().receives_starved > 0,
+        "the test is to starve the receive"
+    );
     drop(writer.join().unwrap());
     close(&mut ring, key);
 }
@@ -151,7 +169,9 @@ fn a_reader_that_stops_gets_short_sends_and_then_none_until_it_reads_again() {
         client.read_exact(&mut vec![0; taken]).unwrap();
         client
     });
-    until(&mut ring, |_, event| matches!(event, Event::Writable(_)).then_some(()));
+    until(&mut ring, |_, event| {
+        matches!(event, Event::Writable(_)).then_some(())
+    });
     drop(reader.join().unwrap());
     close(&mut ring, key);
 }
@@ -168,7 +188,10 @@ fn a_paused_receive_delivers_again_after_receive() {
     ring.receive(key);
     client.write_all(b"x").unwrap();
     until(&mut ring, |ring, event| match event {
-        Event::Received(_, lease) => Some(ring.give_back(lease)),
+        Event::Received(_, lease) => {
+            ring.give_back(lease);
+            Some(())
+        }
         _ => None,
     });
     close(&mut ring, key);
@@ -181,14 +204,20 @@ fn a_reset_reaches_the_peer_as_one() {
     let (mut client, key) = connect(&mut ring, address);
     ring.receive(key);
     ring.reset(key);
-    until(&mut ring, |_, event| matches!(event, Event::Closed(_)).then_some(()));
+    until(&mut ring, |_, event| {
+        matches!(event, Event::Closed(_)).then_some(())
+    });
     let error = client.read(&mut [0; 1]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 #[test]
 fn a_full_table_gives_the_socket_back_and_a_freed_slot_serves_again_under_a_new_key() {
-    let mut ring = Ring::new(&RingConfig { connections_max: 1, ..CONFIG }).unwrap();
+    let mut ring = Ring::new(&RingConfig {
+        connections_max: 1,
+        ..CONFIG
+    })
+    .unwrap();
     let address = listen(&mut ring);
     let (_first, key) = connect(&mut ring, address);
     let _second = TcpStream::connect(address).unwrap();
@@ -210,7 +239,9 @@ fn another_thread_wakes_a_waiting_ring_again_and_again() {
     for _ in 0..3 {
         let waker = ring.waker();
         let thread = std::thread::spawn(move || waker.wake());
-        until(&mut ring, |_, event| matches!(event, Event::Woken).then_some(()));
+        until(&mut ring, |_, event| {
+            matches!(event, Event::Woken).then_some(())
+        });
         thread.join().unwrap();
     }
 }
@@ -221,7 +252,9 @@ fn a_stopped_listener_refuses_and_says_so() {
     let address = listen(&mut ring);
     ring.enter(Wait::No).unwrap();
     ring.stop_accepting();
-    until(&mut ring, |_, event| matches!(event, Event::AcceptStopped).then_some(()));
+    until(&mut ring, |_, event| {
+        matches!(event, Event::AcceptStopped).then_some(())
+    });
     assert!(TcpStream::connect(address).is_err());
 }
 
@@ -238,7 +271,11 @@ fn a_ring_dropped_with_everything_armed_closes_its_sockets() {
 
 #[test]
 fn a_thousand_sends_take_a_fraction_of_that_in_system_calls() {
-    let mut ring = Ring::new(&RingConfig { submission_entries: 128, ..CONFIG }).unwrap();
+    let mut ring = Ring::new(&RingConfig {
+        submission_entries: 128,
+        ..CONFIG
+    })
+    .unwrap();
     let address = listen(&mut ring);
     let connected: Vec<_> = (0..50).map(|_| connect(&mut ring, address)).collect();
     let bytes = Rc::new(vec![1; 100]);
@@ -251,12 +288,19 @@ fn a_thousand_sends_take_a_fraction_of_that_in_system_calls() {
         ring.enter(Wait::No).unwrap();
         ring.reap(&mut events);
         // DONTWAIT: each send has ended within its submission.
-        let sent = events.drain(..).filter(|event| matches!(event, Event::Sent(..))).count();
+        let sent = events
+            .drain(..)
+            .filter(|event| matches!(event, Event::Sent(..)))
+            .count();
         assert_eq!(sent, connected.len());
     }
     let after = ring.counters();
     assert_eq!(after.sends - before.sends, 1_000);
     assert_eq!(after.enters - before.enters, 20);
-    assert_eq!(Rc::strong_count(&bytes), 1, "nothing holds the bytes any more");
+    assert_eq!(
+        Rc::strong_count(&bytes),
+        1,
+        "nothing holds the bytes any more"
+    );
     drop(connected);
 }

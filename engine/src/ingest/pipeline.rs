@@ -88,7 +88,12 @@ impl Pipeline {
             metrics: IngestMetrics::default(),
             frame: Vec::new(),
         };
-        Self { config, clock, decoder: PublicationDecoder::new(), publisher }
+        Self {
+            config,
+            clock,
+            decoder: PublicationDecoder::new(),
+            publisher,
+        }
     }
 
     /// Takes in one payload: an object or a batch of them. [`Pipeline::flush`] after the last of several
@@ -97,18 +102,26 @@ impl Pipeline {
     /// `channel_symbol` is the symbol that the Redis channel's name gives, for objects that name none.
     ///
     /// Cost per update: two allocations (the update and its frame) and one reference count per shard.
-    pub fn publish(&mut self, source: Source, payload: &[u8], channel_symbol: Option<&str>) -> Published {
+    pub fn publish(
+        &mut self,
+        source: Source,
+        payload: &[u8],
+        channel_symbol: Option<&str>,
+    ) -> Published {
         let now = self.clock.now();
         let window_ns = self.config.duplicate_window_ns;
         let mut published = Published::default();
         let publisher = &mut self.publisher;
-        let decoded = self.decoder.decode(payload, channel_symbol, &mut |index, element| {
-            let taken = element.and_then(|publication| publisher.take(source, &publication, now, window_ns));
-            match taken {
-                Ok(()) => published.accepted += 1,
-                Err(reason) => published.rejected.push((index, reason)),
-            }
-        });
+        let decoded = self
+            .decoder
+            .decode(payload, channel_symbol, &mut |index, element| {
+                let taken = element
+                    .and_then(|publication| publisher.take(source, &publication, now, window_ns));
+                match taken {
+                    Ok(()) => published.accepted += 1,
+                    Err(reason) => published.rejected.push((index, reason)),
+                }
+            });
         if let Err(reason) = decoded {
             published.rejected.push((0, reason));
         }
@@ -120,7 +133,10 @@ impl Pipeline {
 
     /// Wakes the shards that sleep and have a subscriber for something that was published.
     pub fn flush(&mut self) {
-        self.publisher.mailboxes.iter_mut().for_each(MailboxSender::flush);
+        self.publisher
+            .mailboxes
+            .iter_mut()
+            .for_each(MailboxSender::flush);
     }
 
     /// Moves what waits for room into the mailboxes that have some; called when a shard has drained its own.
@@ -134,8 +150,16 @@ impl Pipeline {
     /// What was counted so far.
     #[must_use]
     pub fn metrics(&self) -> IngestMetrics {
-        let conflated = self.publisher.mailboxes.iter().map(MailboxSender::conflated).collect();
-        IngestMetrics { conflated, ..self.publisher.metrics.clone() }
+        let conflated = self
+            .publisher
+            .mailboxes
+            .iter()
+            .map(MailboxSender::conflated)
+            .collect();
+        IngestMetrics {
+            conflated,
+            ..self.publisher.metrics.clone()
+        }
     }
 }
 
@@ -147,8 +171,10 @@ impl Publisher {
         now: Now,
         window_ns: u64,
     ) -> Result<(), RejectReason> {
-        let topic =
-            self.topics.resolve(publication.channel()).ok_or(RejectReason::TopicsExhausted)?;
+        let topic = self
+            .topics
+            .resolve(publication.channel())
+            .ok_or(RejectReason::TopicsExhausted)?;
         if window_ns > 0 && topic.is_duplicate(publication, now.monotonic_ns, window_ns) {
             self.metrics.duplicates += 1;
             return Ok(());

@@ -17,11 +17,56 @@ use crate::random::Random;
 
 /// The names of the first symbols; further ones are `SYM00051` and so on.
 pub const SYMBOLS: [&str; 50] = [
-    "RELIANCE", "TCS", "HDFCBANK", "ICICIBANK", "INFY", "HINDUNILVR", "ITC", "SBIN", "BHARTIARTL",
-    "KOTAKBANK", "LT", "AXISBANK", "ASIANPAINT", "MARUTI", "SUNPHARMA", "TITAN", "BAJFINANCE",
-    "ULTRACEMCO", "NESTLEIND", "WIPRO", "AAPL", "MSFT", "GOOGL", "AMZN", "META", "NVDA", "TSLA", "NFLX",
-    "AMD", "INTC", "ORCL", "CRM", "ADBE", "CSCO", "QCOM", "IBM", "TXN", "AVGO", "JPM", "BAC", "WFC", "GS",
-    "MS", "V", "MA", "PYPL", "DIS", "KO", "PEP", "WMT",
+    "RELIANCE",
+    "TCS",
+    "HDFCBANK",
+    "ICICIBANK",
+    "INFY",
+    "HINDUNILVR",
+    "ITC",
+    "SBIN",
+    "BHARTIARTL",
+    "KOTAKBANK",
+    "LT",
+    "AXISBANK",
+    "ASIANPAINT",
+    "MARUTI",
+    "SUNPHARMA",
+    "TITAN",
+    "BAJFINANCE",
+    "ULTRACEMCO",
+    "NESTLEIND",
+    "WIPRO",
+    "AAPL",
+    "MSFT",
+    "GOOGL",
+    "AMZN",
+    "META",
+    "NVDA",
+    "TSLA",
+    "NFLX",
+    "AMD",
+    "INTC",
+    "ORCL",
+    "CRM",
+    "ADBE",
+    "CSCO",
+    "QCOM",
+    "IBM",
+    "TXN",
+    "AVGO",
+    "JPM",
+    "BAC",
+    "WFC",
+    "GS",
+    "MS",
+    "V",
+    "MA",
+    "PYPL",
+    "DIS",
+    "KO",
+    "PEP",
+    "WMT",
 ];
 
 /// Publishes until it is dropped, on a fixed schedule: update `k` is due `k / rate` after the start. What
@@ -75,10 +120,21 @@ impl SimulatedFeed {
                     .map_or_else(|| format!("SYM{:05}", index + 1), |name| (*name).to_owned());
                 // Between 20.00 and 4020.00.
                 let price_cents = 2_000 + random.below(400_000) as u64;
-                Walk { symbol, opening_cents: price_cents, price_cents, volume: 0, updates: 0 }
+                Walk {
+                    symbol,
+                    opening_cents: price_cents,
+                    price_cents,
+                    volume: 0,
+                    updates: 0,
+                }
             })
             .collect();
-        Self { walks, next: 0, random, payload: String::new() }
+        Self {
+            walks,
+            next: 0,
+            random,
+            payload: String::new(),
+        }
     }
 
     /// The next symbol's next update, as a publisher would write it.
@@ -124,7 +180,10 @@ struct Signed {
 
 impl Signed {
     fn between(cents: u64, reference_cents: u64) -> Self {
-        Self { negative: cents < reference_cents, cents: cents.abs_diff(reference_cents) }
+        Self {
+            negative: cents < reference_cents,
+            cents: cents.abs_diff(reference_cents),
+        }
     }
 }
 
@@ -141,8 +200,11 @@ mod tests {
 
     use super::*;
 
-    const CONFIG: SimulateConfig =
-        SimulateConfig { symbols: 60, rate_per_second: 60.0, seed: 7 };
+    const CONFIG: SimulateConfig = SimulateConfig {
+        symbols: 60,
+        rate_per_second: 60.0,
+        seed: 7,
+    };
     const NOW: Timestamp = Timestamp::from_unix_micros(1_768_041_000_000_000);
 
     #[test]

@@ -30,8 +30,15 @@ struct Newest {
 impl PublishedTopic {
     /// Whether `publication` is byte-equal to the newest object, which came less than `window_ns` ago.
     /// `reliable` channels have no duplicates: two equal alerts are two alerts.
-    pub(super) fn is_duplicate(&self, publication: &Publication<'_>, now_ns: u64, window_ns: u64) -> bool {
-        let Some(newest) = &self.newest else { return false };
+    pub(super) fn is_duplicate(
+        &self,
+        publication: &Publication<'_>,
+        now_ns: u64,
+        window_ns: u64,
+    ) -> bool {
+        let Some(newest) = &self.newest else {
+            return false;
+        };
         if self.class == DeliveryClass::Reliable
             || now_ns.saturating_sub(newest.update.received_ns) >= window_ns
         {
@@ -46,7 +53,10 @@ impl PublishedTopic {
     /// Remembers the newest update. `received_ns` of a duplicate is never noted: the window does not slide.
     pub(super) fn note(&mut self, update: SharedUpdate, publication: &Publication<'_>) {
         let rebuilt_from = (!publication.is_verbatim()).then(|| publication.object().into());
-        self.newest = Some(Newest { update, rebuilt_from });
+        self.newest = Some(Newest {
+            update,
+            rebuilt_from,
+        });
     }
 }
 
@@ -60,7 +70,11 @@ pub(super) struct PublishedTopics {
 
 impl PublishedTopics {
     pub(super) fn new(topics_max: u32) -> Self {
-        Self { topics: Vec::new(), by_name: HashMap::new(), topics_max: topics_max as usize }
+        Self {
+            topics: Vec::new(),
+            by_name: HashMap::new(),
+            topics_max: topics_max as usize,
+        }
     }
 
     /// The topic of `channel`, made when it is new; `None` when there are too many.
@@ -75,7 +89,13 @@ impl PublishedTopics {
         let channel: Arc<str> = channel.into();
         self.by_name.insert(channel.clone(), id);
         let class = DeliveryClass::default_for(namespace_of(&channel));
-        self.topics.push(PublishedTopic { id, channel, class, sequence: 0, newest: None });
+        self.topics.push(PublishedTopic {
+            id,
+            channel,
+            class,
+            sequence: 0,
+            newest: None,
+        });
         self.topics.last_mut()
     }
 }

@@ -50,12 +50,16 @@ impl Shared {
         let (word, bit) = (topic.index() / 64, topic.index() % 64);
         // Relaxed: a stale 0 delays nothing, since the shard looks into the ring after it has set the bit
         // and before it sleeps (see `SleepFlag`).
-        self.interest.get(word).is_some_and(|word| word.load(Ordering::Relaxed) >> bit & 1 == 1)
+        self.interest
+            .get(word)
+            .is_some_and(|word| word.load(Ordering::Relaxed) >> bit & 1 == 1)
     }
 
     fn set_interest(&self, topic: TopicId, interested: bool) {
         let (word, bit) = (topic.index() / 64, 1 << (topic.index() % 64));
-        let Some(word) = self.interest.get(word) else { return };
+        let Some(word) = self.interest.get(word) else {
+            return;
+        };
         if interested {
             word.fetch_or(bit, Ordering::Relaxed);
         } else {

@@ -31,14 +31,20 @@ pub(super) struct Overflow {
 
 impl Overflow {
     pub(super) fn new(reliable_max: usize) -> Self {
-        Self { reliable: VecDeque::new(), reliable_max, newest: HashMap::new(), order: VecDeque::new() }
+        Self {
+            reliable: VecDeque::new(),
+            reliable_max,
+            newest: HashMap::new(),
+            order: VecDeque::new(),
+        }
     }
 
     pub(super) fn insert(&mut self, update: SharedUpdate) -> Overflowed {
         let topic = update.topic;
         let reliable = update.class == DeliveryClass::Reliable;
         // A topic that lost something stays among the newest until that was told: its order must hold.
-        if reliable && !self.newest.contains_key(&topic) && self.reliable.len() < self.reliable_max {
+        if reliable && !self.newest.contains_key(&topic) && self.reliable.len() < self.reliable_max
+        {
             self.reliable.push_back(update);
             return Overflowed::Kept;
         }

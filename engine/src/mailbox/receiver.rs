@@ -19,7 +19,9 @@ pub struct MailboxReceiver {
 
 impl fmt::Debug for MailboxReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MailboxReceiver").field("updates", &self.ring.occupied_len()).finish_non_exhaustive()
+        f.debug_struct("MailboxReceiver")
+            .field("updates", &self.ring.occupied_len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -29,7 +31,11 @@ impl MailboxReceiver {
         shared: Arc<Shared>,
         on_drained: Box<dyn Fn() + Send>,
     ) -> Self {
-        Self { ring, shared, on_drained }
+        Self {
+            ring,
+            shared,
+            on_drained,
+        }
     }
 
     /// Moves up to `budget` updates to the end of `updates`, oldest first.

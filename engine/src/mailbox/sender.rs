@@ -29,7 +29,9 @@ pub struct MailboxSender {
 
 impl fmt::Debug for MailboxSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MailboxSender").field("overflow", &self.overflow).finish_non_exhaustive()
+        f.debug_struct("MailboxSender")
+            .field("overflow", &self.overflow)
+            .finish_non_exhaustive()
     }
 }
 
@@ -40,7 +42,13 @@ impl MailboxSender {
         shared: Arc<Shared>,
         wake: Box<dyn WakeShard>,
     ) -> Self {
-        Self { ring, overflow: Overflow::new(reliable_max), shared, wake, wake_due: false }
+        Self {
+            ring,
+            overflow: Overflow::new(reliable_max),
+            shared,
+            wake,
+            wake_due: false,
+        }
     }
 
     /// Puts one update in; [`MailboxSender::flush`] after the last of several makes the shard see them.

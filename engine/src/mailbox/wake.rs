@@ -24,9 +24,14 @@ pub struct SleepFlag {
 impl SleepFlag {
     /// Awake.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "loom's atomics have no const default to derive from")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "loom's atomics have no const default to derive from"
+    )]
     pub fn new() -> Self {
-        Self { sleeping: AtomicBool::new(false) }
+        Self {
+            sleeping: AtomicBool::new(false),
+        }
     }
 
     /// The sleeper's first step; it must look for work once more after this and before it sleeps.

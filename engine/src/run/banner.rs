@@ -20,11 +20,23 @@ pub(super) struct Banner<'a> {
 
 impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config, features, placement, .. } = self;
+        let Self {
+            config,
+            features,
+            placement,
+            ..
+        } = self;
         let (public, admin) = (reachable(self.public), reachable(self.admin));
         writeln!(f, "tickwire {}", env!("CARGO_PKG_VERSION"))?;
-        writeln!(f, "  clients  ws://{public}/ws (listening on {})", self.public)?;
-        writeln!(f, "  admin    http://{admin}/ready /metrics /health /publish")?;
+        writeln!(
+            f,
+            "  clients  ws://{public}/ws (listening on {})",
+            self.public
+        )?;
+        writeln!(
+            f,
+            "  admin    http://{admin}/ready /metrics /health /publish"
+        )?;
         write!(f, "  source  ")?;
         if let Some(redis) = &config.redis {
             write!(f, " Redis {}, channel {}", redis.url, redis.channel_updates)?;
@@ -43,7 +55,11 @@ impl fmt::Display for Banner<'_> {
         writeln!(f)?;
         writeln!(f, "  driver   io_uring on {features}")?;
         let (shards, ingest) = (list(&placement.shards), list(&placement.ingest));
-        writeln!(f, "  shards   {} on CPU {shards}; ingest on CPU {ingest}", placement.shards.len())?;
+        writeln!(
+            f,
+            "  shards   {} on CPU {shards}; ingest on CPU {ingest}",
+            placement.shards.len()
+        )?;
         let bound = MemoryBound::of(&config.limits, placement.shards.len() as u64);
         writeln!(f, "  memory   at most {bound}")?;
         writeln!(

@@ -27,9 +27,9 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::control::{self, AdminState};
 use crate::driver::command::{ShardCommand, ShardHandle};
 use crate::driver::uring::{ListenError, Listeners, OpenConnections, WakeRing};
-use crate::control::{self, AdminState};
 use crate::ingest::redis::RedisPublisher;
 use crate::ingest::source_state::SourceState;
 use crate::ingest::{self, Pipeline, PipelineConfig, Source};
@@ -98,7 +98,8 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
     let allowed = tickwire_ring::placement::allowed_cpus()
         .map_err(|errno| StartError::Runtime(errno.into()))?;
     let placement = Placement::choose(&config.cores, &allowed).map_err(StartError::Core)?;
-    let public = Listeners::bind(config.listen, placement.shards.len()).map_err(StartError::Listen)?;
+    let public =
+        Listeners::bind(config.listen, placement.shards.len()).map_err(StartError::Listen)?;
     let admin = TcpListener::bind(config.admin_listen)
         .map_err(|error| StartError::Listen(ListenError::new(config.admin_listen, error)))?;
     let admin_address = admin.local_addr().map_err(StartError::Runtime)?;
@@ -142,18 +143,30 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
         admin: admin_address,
     };
     let banner = banner.to_string();
-    let engine = Engine { config, clock, shards, listeners: public.listeners, admin, shards_ended, banner };
+    let engine = Engine {
+        config,
+        clock,
+        shards,
+        listeners: public.listeners,
+        admin,
+        shards_ended,
+        banner,
+    };
     let ingest_cpus = placement.ingest;
-    let thread = std::thread::Builder::new().name("ingest".to_owned()).spawn(move || {
-        let _guard = ExitOnPanic;
-        if let Err(errno) = tickwire_ring::placement::run_on(&ingest_cpus) {
-            warn!(%errno, "ingest is not kept off the shards' CPUs");
-        }
-        tokio_uring::start(engine.serve())
-    });
+    let thread = std::thread::Builder::new()
+        .name("ingest".to_owned())
+        .spawn(move || {
+            let _guard = ExitOnPanic;
+            if let Err(errno) = tickwire_ring::placement::run_on(&ingest_cpus) {
+                warn!(%errno, "ingest is not kept off the shards' CPUs");
+            }
+            tokio_uring::start(engine.serve())
+        });
     let served = thread.map_err(StartError::Runtime)?.join();
     // A panic has ended the process already.
-    served.unwrap_or_else(|_| std::process::exit(EXIT_BROKEN)).map_err(StartError::Runtime)
+    served
+        .unwrap_or_else(|_| std::process::exit(EXIT_BROKEN))
+        .map_err(StartError::Runtime)
 }
 
 /// What the ingest thread takes over.
@@ -170,7 +183,15 @@ struct Engine {
 impl Engine {
     /// Starts sources and admin, lets the shards serve, and ends everything on a signal.
     async fn serve(self) -> io::Result<()> {
-        let Self { config, clock, shards, listeners, admin, mut shards_ended, banner } = self;
+        let Self {
+            config,
+            clock,
+            shards,
+            listeners,
+            admin,
+            mut shards_ended,
+            banner,
+        } = self;
         let drained = Arc::new(Notify::new());
         let mut mailboxes = Vec::with_capacity(shards.len());
         let mut handles = Vec::with_capacity(shards.len());
@@ -190,13 +211,22 @@ impl Engine {
             topics_max: config.limits.topics_max,
             duplicate_window_ns: nanoseconds(config.duplicate_window),
         };
-        let pipeline = Rc::new(RefCell::new(Pipeline::new(pipeline_config, clock, mailboxes)));
+        let pipeline = Rc::new(RefCell::new(Pipeline::new(
+            pipeline_config,
+            clock,
+            mailboxes,
+        )));
         tokio_uring::spawn(refill_when_drained(drained, pipeline.clone()));
         let draining = Rc::new(Cell::new(false));
         let sources = start_sources(&config, clock, &pipeline);
         let publisher = config.redis.map(RedisPublisher::new);
-        let admin_state =
-            AdminState::new(handles.clone(), pipeline, sources, draining.clone(), publisher);
+        let admin_state = AdminState::new(
+            handles.clone(),
+            pipeline,
+            sources,
+            draining.clone(),
+            publisher,
+        );
         tokio_uring::spawn(control::serve(admin, Rc::new(admin_state)));
 
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -205,7 +235,12 @@ impl Engine {
         let name = either(&mut interrupt, &mut terminate).await;
         info!("{name}: closing all connections; a second signal exits at once");
         draining.set(true);
-        shut_down(&handles, &mut shards_ended, either(&mut interrupt, &mut terminate)).await;
+        shut_down(
+            &handles,
+            &mut shards_ended,
+            either(&mut interrupt, &mut terminate),
+        )
+        .await;
         Ok(())
     }
 }
@@ -216,7 +251,11 @@ fn connect_mailbox(
     drained: &Arc<Notify>,
 ) -> (MailboxSender, crate::mailbox::MailboxReceiver) {
     let drained = drained.clone();
-    mailbox(config, Box::new(WakeRing(shard.waker.clone())), Box::new(move || drained.notify_one()))
+    mailbox(
+        config,
+        Box::new(WakeRing(shard.waker.clone())),
+        Box::new(move || drained.notify_one()),
+    )
 }
 
 /// Starts what the configuration asks for; the states are for readiness and metrics.
@@ -275,7 +314,9 @@ async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str 
 
 /// Lowers `connections_max` to what the file limit permits.
 fn fit_to_file_limit(config: &mut Config, limit: FileLimit) -> Result<(), StartError> {
-    let Some(descriptors) = limit.descriptors_max else { return Ok(()) };
+    let Some(descriptors) = limit.descriptors_max else {
+        return Ok(());
+    };
     let reserved = DESCRIPTORS_RESERVED + u64::from(REFUSAL_SLOTS);
     let room = descriptors.saturating_sub(reserved);
     if room == 0 {
@@ -296,10 +337,13 @@ fn fit_to_file_limit(config: &mut Config, limit: FileLimit) -> Result<(), StartE
 fn request_low_latency() -> Option<std::fs::File> {
     use std::io::Write as _;
     const DEVICE: &str = "/dev/cpu_dma_latency";
-    let opened = std::fs::OpenOptions::new().write(true).open(DEVICE).and_then(|mut file| {
-        file.write_all(&0i32.to_ne_bytes())?;
-        Ok(file)
-    });
+    let opened = std::fs::OpenOptions::new()
+        .write(true)
+        .open(DEVICE)
+        .and_then(|mut file| {
+            file.write_all(&0i32.to_ne_bytes())?;
+            Ok(file)
+        });
     opened
         .inspect_err(|error| {
             warn!(%error, "--low-latency: {DEVICE} can't be held, so CPUs may sleep deeply; run as root");
@@ -317,7 +361,10 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-#[expect(clippy::print_stdout, reason = "the banner is for the person who started the engine")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the banner is for the person who started the engine"
+)]
 fn print_banner(banner: &str) {
     println!("{banner}");
 }

@@ -40,11 +40,21 @@ impl Placement {
             Cores::List(cores) => cores.clone(),
         };
         if let Some(&core) = shards.iter().find(|core| !allowed.contains(core)) {
-            return Err(CoreNotAllowed { core, allowed: allowed.to_vec() });
+            return Err(CoreNotAllowed {
+                core,
+                allowed: allowed.to_vec(),
+            });
         }
-        let spare: Vec<usize> =
-            allowed.iter().copied().filter(|core| !shards.contains(core)).collect();
-        let ingest = if spare.is_empty() { allowed.to_vec() } else { spare };
+        let spare: Vec<usize> = allowed
+            .iter()
+            .copied()
+            .filter(|core| !shards.contains(core))
+            .collect();
+        let ingest = if spare.is_empty() {
+            allowed.to_vec()
+        } else {
+            spare
+        };
         Ok(Self { shards, ingest })
     }
 
@@ -56,7 +66,11 @@ impl Placement {
 
 /// `0,2,3` for people.
 pub(super) fn list(cores: &[usize]) -> String {
-    cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
+    cores
+        .iter()
+        .map(usize::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 #[cfg(test)]
@@ -66,7 +80,10 @@ mod tests {
     #[test]
     fn auto_takes_every_allowed_cpu_and_ingest_floats_among_them() {
         let placement = Placement::choose(&Cores::Auto, &[1, 3]).unwrap();
-        assert_eq!((placement.shards.as_slice(), placement.ingest.as_slice()), (&[1, 3][..], &[1, 3][..]));
+        assert_eq!(
+            (placement.shards.as_slice(), placement.ingest.as_slice()),
+            (&[1, 3][..], &[1, 3][..])
+        );
         assert!(!placement.ingest_is_apart());
     }
 

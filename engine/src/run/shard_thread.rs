@@ -65,17 +65,28 @@ impl ShardThread {
                 return;
             }
             // Without a mailbox the start was given up.
-            let Ok((listener, mailbox)) = start_receiver.recv() else { return };
+            let Ok((listener, mailbox)) = start_receiver.recv() else {
+                return;
+            };
             if let Err(errno) = driver.run(listener, mailbox) {
                 error!(shard = number, %errno, "the shard's ring failed; half an engine is worse than none");
                 std::process::exit(EXIT_BROKEN);
             }
             let _ = self.ended.send(number);
         };
-        thread::Builder::new().name(name).spawn(body).map_err(SetupError::from)?;
-        let waker = ready_receiver.recv().unwrap_or(Err(SetupError::OutOfMemory))?;
+        thread::Builder::new()
+            .name(name)
+            .spawn(body)
+            .map_err(SetupError::from)?;
+        let waker = ready_receiver
+            .recv()
+            .unwrap_or(Err(SetupError::OutOfMemory))?;
         let handle = ShardHandle::new(commands, waker.clone());
-        Ok(StartedShard { handle, waker, start })
+        Ok(StartedShard {
+            handle,
+            waker,
+            start,
+        })
     }
 }
 

@@ -63,8 +63,15 @@ pub enum Action {
 
 impl Action {
     /// The labels, in the order of the variants.
-    pub const LABELS: [&'static str; 7] =
-        ["subscribe", "unsubscribe", "ping", "auth", "invalid", "ws_ping", "ws_pong"];
+    pub const LABELS: [&'static str; 7] = [
+        "subscribe",
+        "unsubscribe",
+        "ping",
+        "auth",
+        "invalid",
+        "ws_ping",
+        "ws_pong",
+    ];
 }
 
 /// Running counts of a shard.
@@ -115,6 +122,9 @@ pub struct ShardMetrics {
 
 impl ShardMetrics {
     /// Labels of [`ShardMetrics::connections`].
-    pub const MODES: [(Mode, &'static str); 3] =
-        [(Mode::Direct, "direct"), (Mode::Queued, "queued"), (Mode::Conflating, "conflating")];
+    pub const MODES: [(Mode, &'static str); 3] = [
+        (Mode::Direct, "direct"),
+        (Mode::Queued, "queued"),
+        (Mode::Conflating, "conflating"),
+    ];
 }

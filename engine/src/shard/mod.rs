@@ -151,10 +151,15 @@ impl Shard {
         self.now = now;
         let slot = connection.slot;
         if self.connections.len() <= connection.index() {
-            self.connections.resize_with(connection.index() + 1, Connection::free);
+            self.connections
+                .resize_with(connection.index() + 1, Connection::free);
         }
         let entry = &mut self.connections[connection.index()];
-        assert_eq!(entry.phase, Phase::Free, "a slot is reused only after handle_closed");
+        assert_eq!(
+            entry.phase,
+            Phase::Free,
+            "a slot is reused only after handle_closed"
+        );
         *entry = Connection {
             generation: connection.generation,
             phase: Phase::Handshake,
@@ -165,7 +170,8 @@ impl Shard {
             return self.refuse_for_capacity(slot, now);
         }
         let deadline_ns = now.monotonic_ns + HANDSHAKE_TIMEOUT_MS * 1_000_000;
-        self.timers.arm(deadline_ns, connection, TimerKind::Handshake);
+        self.timers
+            .arm(deadline_ns, connection, TimerKind::Handshake);
     }
 
     /// Bytes arrived from a client.
@@ -188,7 +194,11 @@ impl Shard {
             // The peer may still read our last bytes.
             Phase::Flushing if !failed => {}
             _ => {
-                let reason = if failed { CloseReason::Failed } else { CloseReason::Eof };
+                let reason = if failed {
+                    CloseReason::Failed
+                } else {
+                    CloseReason::Eof
+                };
                 self.end(connection.slot, Some(reason), false);
             }
         }
@@ -213,11 +223,14 @@ impl Shard {
             InFlight::Nothing => return,
             InFlight::Batch { batch, first } => {
                 let whole = self.settle_batch(slot, batch, first as usize, taken);
-                self.batches.release_done(batch, &mut self.frames, &mut self.pool);
+                self.batches
+                    .release_done(batch, &mut self.frames, &mut self.pool);
                 whole
             }
             InFlight::Outbound => {
-                let Some(outbound) = &mut entry.outbound else { return };
+                let Some(outbound) = &mut entry.outbound else {
+                    return;
+                };
                 let wanted = outbound.sending_len();
                 outbound.end_send(
                     taken,
@@ -250,7 +263,11 @@ impl Shard {
     /// The connection is gone and its slot may be used again.
     pub fn handle_closed(&mut self, connection: ConnectionId) {
         let entry = &mut self.connections[connection.index()];
-        debug_assert_eq!(entry.phase, Phase::Ended, "the driver closes what it was told to close");
+        debug_assert_eq!(
+            entry.phase,
+            Phase::Ended,
+            "the driver closes what it was told to close"
+        );
         *entry = Connection::free();
     }
 
@@ -329,7 +346,10 @@ impl Shard {
     #[must_use]
     pub fn next_deadline_ns(&self) -> Option<u64> {
         let flush = self.coalescer.deadline_ns();
-        [flush, self.timers.next_deadline_ns()].into_iter().flatten().min()
+        [flush, self.timers.next_deadline_ns()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Changes of what this shard has subscribers for, since the last call.
@@ -358,7 +378,8 @@ impl Shard {
     /// How values reach a client at present.
     #[must_use]
     pub fn mode(&self, connection: ConnectionId) -> Option<Mode> {
-        self.is_current(connection).then(|| self.connections[connection.index()].mode())
+        self.is_current(connection)
+            .then(|| self.connections[connection.index()].mode())
     }
 
     /// Everything there is to report; exact between turns. Cost: one look at each connection.
@@ -386,10 +407,12 @@ impl Shard {
     // ── shared by the modules below ──────────────────────────────────────────────────────────────
 
     fn is_current(&self, connection: ConnectionId) -> bool {
-        self.connections.get(connection.index()).is_some_and(|entry| {
-            entry.generation == connection.generation
-                && !matches!(entry.phase, Phase::Free | Phase::Ended)
-        })
+        self.connections
+            .get(connection.index())
+            .is_some_and(|entry| {
+                entry.generation == connection.generation
+                    && !matches!(entry.phase, Phase::Free | Phase::Ended)
+            })
     }
 
     fn dispatch_input(&mut self, slot: u32, bytes: &[u8], now: Now) {
@@ -403,7 +426,9 @@ impl Shard {
     /// The client's queues, taken from the pool if it had none.
     fn outbound(&mut self, slot: u32) -> &mut Outbound {
         let outbounds = &mut self.outbounds;
-        self.connections[slot as usize].outbound.get_or_insert_with(|| outbounds.take())
+        self.connections[slot as usize]
+            .outbound
+            .get_or_insert_with(|| outbounds.take())
     }
 
     /// Queues what `write` appends, as a reply; stops reading from a client that does not take its replies.
@@ -414,7 +439,8 @@ impl Shard {
         let connection = &mut self.connections[slot as usize];
         if is_full && connection.phase == Phase::Open && !connection.receiving_paused {
             connection.receiving_paused = true;
-            self.operations.push_back(Operation::PauseReceiving(connection.id(slot)));
+            self.operations
+                .push_back(Operation::PauseReceiving(connection.id(slot)));
         }
         self.schedule_flush(slot);
     }
@@ -425,8 +451,9 @@ impl Shard {
             return self.ledger.cancel(1);
         }
         let outbounds = &mut self.outbounds;
-        let outbound =
-            self.connections[slot as usize].outbound.get_or_insert_with(|| outbounds.take());
+        let outbound = self.connections[slot as usize]
+            .outbound
+            .get_or_insert_with(|| outbounds.take());
         let pushed = outbound.push_value(frame, &mut self.frames, &self.topics, &mut self.ledger);
         self.schedule_flush(slot);
         if pushed.is_err() {
@@ -457,7 +484,9 @@ impl Shard {
             {
                 continue;
             }
-            let Some(outbound) = &mut connection.outbound else { continue };
+            let Some(outbound) = &mut connection.outbound else {
+                continue;
+            };
             let send = outbound.begin_send(
                 &mut self.pool,
                 &mut self.frames,
@@ -500,7 +529,11 @@ impl Shard {
         }
         self.ledger.sent((next - first) as u64);
         let cut = content.start_of(next) < reached;
-        let rest = if cut { content.bytes[reached..content.end_of(next)].to_vec() } else { Vec::new() };
+        let rest = if cut {
+            content.bytes[reached..content.end_of(next)].to_vec()
+        } else {
+            Vec::new()
+        };
         if cut {
             // Still in flight until its last byte is taken.
             self.outbound(slot).begin_partial_value(&rest);
@@ -550,10 +583,12 @@ impl Shard {
 
     fn await_writable(&mut self, slot: u32) {
         let connection = &mut self.connections[slot as usize];
-        if !connection.awaiting_writable && !matches!(connection.phase, Phase::Free | Phase::Ended) {
+        if !connection.awaiting_writable && !matches!(connection.phase, Phase::Free | Phase::Ended)
+        {
             connection.awaiting_writable = true;
             connection.flush_queued = false;
-            self.operations.push_back(Operation::AwaitWritable(connection.id(slot)));
+            self.operations
+                .push_back(Operation::AwaitWritable(connection.id(slot)));
         }
     }
 
@@ -563,7 +598,8 @@ impl Shard {
             connection.retry_armed = true;
             connection.flush_queued = false;
             let deadline_ns = self.now.monotonic_ns + RETRY_PAUSE_MS * 1_000_000;
-            self.timers.arm(deadline_ns, connection.id(slot), TimerKind::RetrySend);
+            self.timers
+                .arm(deadline_ns, connection.id(slot), TimerKind::RetrySend);
         }
     }
 
@@ -628,7 +664,8 @@ impl Shard {
     /// Frees a group that nobody is in, and topics that nobody wants or publishes.
     fn release_group(&mut self, group: GroupId) {
         let mut released = Vec::new();
-        self.groups.release_unused(group, &mut self.topics, &mut self.frames, &mut released);
+        self.groups
+            .release_unused(group, &mut self.topics, &mut self.frames, &mut released);
         for topic in released {
             self.note_interest(topic);
             self.topics.release_unused(topic);
@@ -638,7 +675,8 @@ impl Shard {
     fn note_interest(&mut self, topic: TopicIndex) {
         let entry = self.topics.get(topic);
         if let Some(published_as) = entry.published_as {
-            self.interest_changes.push((published_as, !entry.groups.is_empty()));
+            self.interest_changes
+                .push((published_as, !entry.groups.is_empty()));
         }
     }
 }

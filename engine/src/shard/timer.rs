@@ -37,13 +37,21 @@ pub(super) struct TimingWheel {
 
 impl TimingWheel {
     pub(super) fn new() -> Self {
-        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), next_tick: 0, armed: 0 }
+        Self {
+            slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            next_tick: 0,
+            armed: 0,
+        }
     }
 
     /// Fires `kind` for `connection` once `deadline_ns` has passed.
     pub(super) fn arm(&mut self, deadline_ns: u64, connection: ConnectionId, kind: TimerKind) {
         let deadline_tick = deadline_ns.div_ceil(TICK_NS).max(self.next_tick);
-        self.slots[Self::slot(deadline_tick)].push(Timer { deadline_tick, connection, kind });
+        self.slots[Self::slot(deadline_tick)].push(Timer {
+            deadline_tick,
+            connection,
+            kind,
+        });
         self.armed += 1;
     }
 
@@ -55,7 +63,9 @@ impl TimingWheel {
             return;
         }
         // After a long sleep one round over the slots sees every timer.
-        let first = self.next_tick.max((now_tick + 1).saturating_sub(SLOTS as u64));
+        let first = self
+            .next_tick
+            .max((now_tick + 1).saturating_sub(SLOTS as u64));
         for tick in first..=now_tick {
             let slot = &mut self.slots[Self::slot(tick)];
             let before = slot.len();
@@ -76,7 +86,8 @@ impl TimingWheel {
         if self.armed == 0 {
             return None;
         }
-        let ahead = (0..SLOTS as u64).find(|ahead| !self.slots[Self::slot(self.next_tick + ahead)].is_empty());
+        let ahead = (0..SLOTS as u64)
+            .find(|ahead| !self.slots[Self::slot(self.next_tick + ahead)].is_empty());
         ahead.map(|ahead| (self.next_tick + ahead) * TICK_NS)
     }
 
@@ -89,7 +100,10 @@ impl TimingWheel {
 mod tests {
     use super::*;
 
-    const CONNECTION: ConnectionId = ConnectionId { slot: 1, generation: 1 };
+    const CONNECTION: ConnectionId = ConnectionId {
+        slot: 1,
+        generation: 1,
+    };
     const MS: u64 = 1_000_000;
 
     fn expired(wheel: &mut TimingWheel, now_ns: u64) -> usize {
@@ -110,7 +124,10 @@ mod tests {
                 }
             }
             let fired_at = fired_at.expect("fires");
-            assert!((deadline_ms..=deadline_ms + 16).contains(&fired_at), "{deadline_ms} at {fired_at}");
+            assert!(
+                (deadline_ms..=deadline_ms + 16).contains(&fired_at),
+                "{deadline_ms} at {fired_at}"
+            );
             assert_eq!(wheel.next_deadline_ns(), None);
         }
     }

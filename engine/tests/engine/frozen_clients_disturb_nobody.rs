@@ -43,9 +43,14 @@ fn a_client_that_pings_without_reading_costs_bounded_memory() {
     // Until the engine has stopped reading and both sockets' buffers are full.
     let mut refused = 0;
     while refused < 1_000 {
-        match client.socket.send(tungstenite::Message::text(r#"{"action":"ping"}"#)) {
+        match client
+            .socket
+            .send(tungstenite::Message::text(r#"{"action":"ping"}"#))
+        {
             Ok(()) => refused = 0,
-            Err(tungstenite::Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            Err(tungstenite::Error::Io(error))
+                if error.kind() == std::io::ErrorKind::WouldBlock =>
+            {
                 refused += 1;
                 std::thread::yield_now();
             }

@@ -21,7 +21,10 @@ fn from_redis_to_a_hundred_clients() {
         assert_eq!(client.text(), with_sequence(AWKWARD, 1));
         assert_eq!(client.text(), with_sequence(AWKWARD, 2));
     }
-    assert_eq!(engine.metric("tickwire_ledger_sent_total{shard=\"0\"}"), 200.0);
+    assert_eq!(
+        engine.metric("tickwire_ledger_sent_total{shard=\"0\"}"),
+        200.0
+    );
 }
 
 #[test]
@@ -36,7 +39,10 @@ fn a_batch_is_taken_apart_and_rejections_have_reasons() {
         client.text(),
         r#"{"type":"price_update","symbol":"AAPL","data":{"p":1.10},"timestamp":"T","seq":1}"#
     );
-    assert_eq!(client.text(), r#"{"type":"price_update","symbol":"MSFT","data":2,"timestamp":"T","seq":1}"#);
+    assert_eq!(
+        client.text(),
+        r#"{"type":"price_update","symbol":"MSFT","data":2,"timestamp":"T","seq":1}"#
+    );
     for (garbage, reason) in [
         ("{", "not_json"),
         ("\u{feff}{}", "not_utf8"),
@@ -63,11 +69,25 @@ fn an_equal_object_within_the_window_is_delivered_once() {
     let engine = Engine::start(&["--duplicate-window", "60s"]);
     let mut client = engine.subscriber(&["DUP"]);
     for payload in [1, 1, 2, 1] {
-        engine.publish(&format!(r#"{{"type":"price_update","symbol":"DUP","data":{payload}}}"#));
+        engine.publish(&format!(
+            r#"{{"type":"price_update","symbol":"DUP","data":{payload}}}"#
+        ));
     }
     let received: Vec<_> = (0..3).map(|_| client.json()).collect();
-    assert_eq!(received.iter().map(|m| m["data"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 1]);
-    assert_eq!(received.iter().map(|m| m["seq"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(
+        received
+            .iter()
+            .map(|m| m["data"].as_u64().unwrap())
+            .collect::<Vec<_>>(),
+        [1, 2, 1]
+    );
+    assert_eq!(
+        received
+            .iter()
+            .map(|m| m["seq"].as_u64().unwrap())
+            .collect::<Vec<_>>(),
+        [1, 2, 3]
+    );
     assert_eq!(engine.metric("tickwire_ingest_duplicates_total"), 1.0);
 }
 
@@ -76,7 +96,9 @@ fn several_shards_serve_every_symbol() {
     let cpus = tickwire_ring::placement::allowed_cpus().unwrap();
     let list: Vec<String> = cpus.iter().map(usize::to_string).collect();
     let engine = Engine::start(&["--cores", &list.join(",")]);
-    let mut clients: Vec<_> = (0..40).map(|_| engine.subscriber(&["EVERYWHERE"])).collect();
+    let mut clients: Vec<_> = (0..40)
+        .map(|_| engine.subscriber(&["EVERYWHERE"]))
+        .collect();
     engine.publish(r#"{"type":"price_update","symbol":"EVERYWHERE","data":1}"#);
     for client in &mut clients {
         assert_eq!(client.json()["seq"], 1);

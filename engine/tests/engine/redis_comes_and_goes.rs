@@ -13,14 +13,22 @@ fn killed_and_restarted_updates_resume_within_five_seconds() {
     assert_eq!(client.json()["seq"], 1);
 
     redis.kill();
-    until("the engine notices", || (engine.ready()["status"] == "degraded").then_some(()));
+    until("the engine notices", || {
+        (engine.ready()["status"] == "degraded").then_some(())
+    });
     assert_eq!(engine.ready()["sources"]["redis"], "down");
     redis.restart();
     let restarted = now();
     redis.publish_to_subscriber(PRICE);
     assert_eq!(client.json()["seq"], 2);
-    assert!(restarted.elapsed().as_secs_f32() < 5.0, "{:?}", restarted.elapsed());
-    until("the engine is ready again", || (engine.ready()["status"] == "ready").then_some(()));
+    assert!(
+        restarted.elapsed().as_secs_f32() < 5.0,
+        "{:?}",
+        restarted.elapsed()
+    );
+    until("the engine is ready again", || {
+        (engine.ready()["status"] == "ready").then_some(())
+    });
 }
 
 #[test]
@@ -38,10 +46,15 @@ fn a_redis_that_starts_late_is_found() {
 #[test]
 fn http_publications_go_through_redis_so_that_every_node_sees_them() {
     let redis = RedisServer::start();
-    let (one, two) = (Engine::start(&["--redis-url", &redis.url()]), Engine::start(&["--redis-url", &redis.url()]));
+    let (one, two) = (
+        Engine::start(&["--redis-url", &redis.url()]),
+        Engine::start(&["--redis-url", &redis.url()]),
+    );
     let (mut on_one, mut on_two) = (one.subscriber(&["TCS"]), two.subscriber(&["TCS"]));
     for engine in [&one, &two] {
-        until("both are subscribed", || (engine.ready()["status"] == "ready").then_some(()));
+        until("both are subscribed", || {
+            (engine.ready()["status"] == "ready").then_some(())
+        });
     }
     one.publish(PRICE);
     assert_eq!(on_one.json()["data"], 1);

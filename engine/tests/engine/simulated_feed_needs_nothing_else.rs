@@ -19,8 +19,18 @@ fn prices_with_counter_and_time_stamp_come_from_the_first_second() {
 #[test]
 fn the_banner_says_what_it_found_and_what_it_may_use() {
     let engine = Engine::start(&[]);
-    for expected in ["clients  ws://127.0.0.1:", "admin    http://", "simulated feed, 50 symbols", "io_uring on Linux", "MiB ="] {
-        assert!(engine.banner.contains(expected), "{expected} is missing in\n{}", engine.banner);
+    for expected in [
+        "clients  ws://127.0.0.1:",
+        "admin    http://",
+        "simulated feed, 50 symbols",
+        "io_uring on Linux",
+        "MiB =",
+    ] {
+        assert!(
+            engine.banner.contains(expected),
+            "{expected} is missing in\n{}",
+            engine.banner
+        );
     }
     assert_eq!(engine.ready()["status"], "ready");
     assert_eq!(engine.admin("GET", "/health", "").0, 200);

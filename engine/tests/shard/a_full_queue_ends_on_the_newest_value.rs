@@ -28,12 +28,21 @@ fn direct_queued_conflating_and_back() {
     world.driver.run();
     assert_eq!(mode(&world), Mode::Direct);
     let received = world.values(slow);
-    let last = |channel: &str| received.iter().rfind(|(name, _)| name == channel).unwrap().1;
+    let last = |channel: &str| {
+        received
+            .iter()
+            .rfind(|(name, _)| name == channel)
+            .unwrap()
+            .1
+    };
     assert_eq!(last(A), 2 + QUEUE_FRAMES_MAX as u64);
     assert_eq!(last(B), QUEUE_FRAMES_MAX as u64);
     for channel in [A, B] {
-        let sequences: Vec<u64> =
-            received.iter().filter(|(name, _)| name == channel).map(|(_, seq)| *seq).collect();
+        let sequences: Vec<u64> = received
+            .iter()
+            .filter(|(name, _)| name == channel)
+            .map(|(_, seq)| *seq)
+            .collect();
         assert!(sequences.is_sorted_by(|a, b| a < b), "{sequences:?}");
     }
     let ledger = *world.driver.shard().ledger();
@@ -65,7 +74,9 @@ fn a_short_send_at_every_offset_of_two_frames_loses_nothing() {
 
 /// Names and channels of ten symbols.
 fn ten() -> (Vec<String>, Vec<String>) {
-    (0..10).map(|n| (format!("S{n}"), format!("market:S{n}"))).unzip()
+    (0..10)
+        .map(|n| (format!("S{n}"), format!("market:S{n}")))
+        .unzip()
 }
 
 #[test]
@@ -90,7 +101,11 @@ fn a_conflating_client_that_reads_in_small_bites_ends_on_the_newest_value_of_eve
         let newest = 1 + QUEUE_FRAMES_MAX as u64 / 10;
         for channel in &channels {
             let last = received.iter().rfind(|(name, _)| name == channel);
-            assert_eq!(last.map(|(_, seq)| *seq), Some(newest), "{channel}, {bite} bytes at a time");
+            assert_eq!(
+                last.map(|(_, seq)| *seq),
+                Some(newest),
+                "{channel}, {bite} bytes at a time"
+            );
         }
     }
 }
@@ -113,7 +128,10 @@ fn snapshots_cut_by_short_sends_all_arrive_once() {
             messages.extend(world.messages(client));
         }
         assert_eq!(messages[0]["type"], "subscribed");
-        let mut names: Vec<_> = values(&messages).into_iter().map(|(name, _)| name).collect();
+        let mut names: Vec<_> = values(&messages)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
         names.sort_unstable();
         assert_eq!(names, channels, "{bite} bytes at a time");
     }
@@ -123,7 +141,10 @@ fn snapshots_cut_by_short_sends_all_arrive_once() {
 fn reliable_values_are_never_dropped_from_a_live_connection() {
     let mut world = World::new();
     let client = world.client();
-    world.command(client, r#"{"action":"subscribe","channels":["news:tech"],"symbols":["A"]}"#);
+    world.command(
+        client,
+        r#"{"action":"subscribe","channels":["news:tech"],"symbols":["A"]}"#,
+    );
     world.messages(client);
     world.driver.client_mut(client).room = 0;
     for _ in 0..QUEUE_FRAMES_MAX - 1 {
@@ -133,8 +154,11 @@ fn reliable_values_are_never_dropped_from_a_live_connection() {
     world.driver.client_mut(client).room = usize::MAX;
     world.driver.run();
     let received = world.values(client);
-    let news: Vec<u64> =
-        received.iter().filter(|(name, _)| name != A).map(|(_, seq)| *seq).collect();
+    let news: Vec<u64> = received
+        .iter()
+        .filter(|(name, _)| name != A)
+        .map(|(_, seq)| *seq)
+        .collect();
     assert_eq!(news, (1..QUEUE_FRAMES_MAX as u64).collect::<Vec<_>>());
 
     world.driver.client_mut(client).room = 0;
@@ -142,7 +166,10 @@ fn reliable_values_are_never_dropped_from_a_live_connection() {
         world.publish(&["news:tech"]);
     }
     world.until_idle();
-    assert!(world.driver.client(client).is_reset(), "it reads nothing, so a close frame can't reach it");
+    assert!(
+        world.driver.client(client).is_reset(),
+        "it reads nothing, so a close frame can't reach it"
+    );
     assert!(world.driver.shard().ledger().dropped > 0);
 }
 

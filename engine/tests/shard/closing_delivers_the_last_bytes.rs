@@ -76,14 +76,26 @@ fn a_partly_sent_value_is_completed_before_the_close_frame() {
 fn every_request_that_is_no_upgrade_gets_its_status() {
     let upgrade = request("/ws");
     for (request, status) in [
-        ("GET /ws HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), "HTTP/1.1 426"),
+        (
+            "GET /ws HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+            "HTTP/1.1 426",
+        ),
         (upgrade.replace("Version: 13", "Version: 8"), "HTTP/1.1 426"),
-        (upgrade.replace("dGhlIHNhbXBsZSBub25jZQ==", "short"), "HTTP/1.1 400"),
+        (
+            upgrade.replace("dGhlIHNhbXBsZSBub25jZQ==", "short"),
+            "HTTP/1.1 400",
+        ),
         ("nonsense\r\n\r\n".to_owned(), "HTTP/1.1 400"),
         (upgrade.replace("/ws", "/elsewhere"), "HTTP/1.1 404"),
-        (upgrade.replace("/ws", "/ws/stocks/not%20valid"), "HTTP/1.1 404"),
+        (
+            upgrade.replace("/ws", "/ws/stocks/not%20valid"),
+            "HTTP/1.1 404",
+        ),
         (upgrade.replace("GET", "POST"), "HTTP/1.1 405"),
-        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), "HTTP/1.1 200"),
+        (
+            "GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+            "HTTP/1.1 200",
+        ),
     ] {
         let mut world = World::new();
         let client = world.driver.connect();
@@ -102,7 +114,9 @@ fn without_capacity_the_answer_is_503_with_retry_after_and_old_connections_live(
     let mut world = World::new();
     let old = world.subscriber(&["A"]);
     let refused = world.driver.connect_with(Capacity::Exhausted);
-    world.driver.client_sends(refused, request("/ws").as_bytes());
+    world
+        .driver
+        .client_sends(refused, request("/ws").as_bytes());
     world.driver.run();
     let head = world.take_response(refused, "HTTP/1.1 503");
     assert!(head.contains("Retry-After:"));

@@ -8,11 +8,18 @@ const B: &str = "market:B";
 #[test]
 fn clients_with_equal_and_different_sets() {
     let mut world = World::new();
-    let (one, same, other) = (world.subscriber(&["A", "B"]), world.subscriber(&["B", "A"]), world.subscriber(&["B"]));
+    let (one, same, other) = (
+        world.subscriber(&["A", "B"]),
+        world.subscriber(&["B", "A"]),
+        world.subscriber(&["B"]),
+    );
     let idle = world.client();
     world.publish(&[A, B, A]);
     for client in [one, same] {
-        assert_eq!(world.values(client), [(A.into(), 1), (B.into(), 1), (A.into(), 2)]);
+        assert_eq!(
+            world.values(client),
+            [(A.into(), 1), (B.into(), 1), (A.into(), 2)]
+        );
     }
     assert_eq!(world.values(other), [(B.into(), 1)]);
     assert!(world.messages(idle).is_empty());
@@ -25,9 +32,16 @@ fn a_group_larger_than_a_chunk() {
     let clients: Vec<_> = (0..200).map(|_| world.subscriber(&["A"])).collect();
     let sends = world.driver.shard().metrics().counters.sends;
     world.publish(&[A, A, A]);
-    assert_eq!(world.driver.shard().metrics().counters.sends - sends, 200, "one send carries the turn");
+    assert_eq!(
+        world.driver.shard().metrics().counters.sends - sends,
+        200,
+        "one send carries the turn"
+    );
     for client in clients {
-        assert_eq!(world.values(client), [(A.into(), 1), (A.into(), 2), (A.into(), 3)]);
+        assert_eq!(
+            world.values(client),
+            [(A.into(), 1), (A.into(), 2), (A.into(), 3)]
+        );
     }
 }
 
@@ -40,7 +54,11 @@ fn a_set_that_changes_between_mail_and_turn_neither_misses_nor_repeats() {
     world.publish(&[A, B]);
     let messages = world.messages(client);
     let of = |channel: &str| -> Vec<u64> {
-        messages.iter().filter(|m| m["channel"] == channel).map(|m| m["seq"].as_u64().unwrap()).collect()
+        messages
+            .iter()
+            .filter(|m| m["channel"] == channel)
+            .map(|m| m["seq"].as_u64().unwrap())
+            .collect()
     };
     assert_eq!(of(A), [1, 2]);
     // The snapshot and then the live value.
@@ -52,10 +70,16 @@ fn after_unsubscribed_nothing_of_the_channel_follows() {
     let mut world = World::new();
     let client = world.subscriber(&["A", "B"]);
     world.mail(&[A, B]);
-    world.command(client, r#"{"action":"unsubscribe","symbols":["A"],"id":"x"}"#);
+    world.command(
+        client,
+        r#"{"action":"unsubscribe","symbols":["A"],"id":"x"}"#,
+    );
     world.publish(&[A, B]);
     let messages = world.messages(client);
-    let answer = messages.iter().position(|m| m["type"] == "unsubscribed").unwrap();
+    let answer = messages
+        .iter()
+        .position(|m| m["type"] == "unsubscribed")
+        .unwrap();
     assert_eq!(messages[answer]["id"], "x");
     assert!(messages[answer..].iter().all(|m| m["channel"] != A));
     assert_eq!(messages.iter().filter(|m| m["channel"] == B).count(), 2);
@@ -68,9 +92,15 @@ fn unsubscribing_from_everything_forgets_the_unpublished_names() {
     world.publish(&[A]);
     world.command(client, r#"{"action":"unsubscribe"}"#);
     let messages = world.messages(client);
-    assert_eq!(messages.last().unwrap()["symbols"], serde_json::json!(["A", "B"]));
+    assert_eq!(
+        messages.last().unwrap()["symbols"],
+        serde_json::json!(["A", "B"])
+    );
     let metrics = world.driver.shard().metrics();
-    assert_eq!((metrics.topics, metrics.groups, metrics.subscriptions), (1, 0, 0));
+    assert_eq!(
+        (metrics.topics, metrics.groups, metrics.subscriptions),
+        (1, 0, 0)
+    );
 }
 
 #[test]
@@ -85,7 +115,10 @@ fn too_many_invented_names_are_refused_and_published_ones_still_work() {
     assert_eq!(answer["rejected"][0]["code"], "SUBSCRIPTION_LIMIT_EXCEEDED");
     let other = world.client();
     world.command(other, &subscribe(&["Y"]));
-    assert_eq!(world.messages(other)[0]["code"], "SUBSCRIPTION_LIMIT_EXCEEDED");
+    assert_eq!(
+        world.messages(other)[0]["code"],
+        "SUBSCRIPTION_LIMIT_EXCEEDED"
+    );
     world.publish(&[A]);
     world.command(other, &subscribe(&["A"]));
     assert_eq!(world.messages(other)[0]["type"], "subscribed");

@@ -17,7 +17,12 @@ fn a_hundred_seeds() {
 }
 
 fn run(seed: u64) {
-    let faults = FaultRates { short: 200, would_block: 100, no_buffers: 50, failed: 0 };
+    let faults = FaultRates {
+        short: 200,
+        would_block: 100,
+        no_buffers: 50,
+        failed: 0,
+    };
     let mut world = World::with_faults(seed, faults);
     let mut random = Random::new(seed);
     let clients: Vec<_> = (0..12).map(|_| world.client()).collect();
@@ -32,7 +37,10 @@ fn run(seed: u64) {
             1 => {
                 let client = clients[random.below(clients.len())];
                 let symbol = SYMBOLS[random.below(SYMBOLS.len())];
-                world.command(client, &format!(r#"{{"action":"unsubscribe","symbols":["{symbol}"]}}"#));
+                world.command(
+                    client,
+                    &format!(r#"{{"action":"unsubscribe","symbols":["{symbol}"]}}"#),
+                );
             }
             _ => {
                 let count = 1 + random.below(5);
@@ -57,13 +65,23 @@ fn run(seed: u64) {
             for (name, sequence) in values(log) {
                 if name == *channel {
                     // Equal: a snapshot asked for again.
-                    assert!(sequence >= last, "seed {seed}: {channel} {sequence} after {last}");
+                    assert!(
+                        sequence >= last,
+                        "seed {seed}: {channel} {sequence} after {last}"
+                    );
                     last = sequence;
                 }
             }
-            assert_eq!(last, *newest, "seed {seed}: {channel} does not end on its newest value");
+            assert_eq!(
+                last, *newest,
+                "seed {seed}: {channel} does not end on its newest value"
+            );
         }
     }
     let ledger = *world.driver.shard().ledger();
-    assert_eq!(ledger.queued + ledger.in_flight, 0, "seed {seed}: {ledger:?}");
+    assert_eq!(
+        ledger.queued + ledger.in_flight,
+        0,
+        "seed {seed}: {ledger:?}"
+    );
 }

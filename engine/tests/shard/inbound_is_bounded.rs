@@ -24,7 +24,11 @@ fn a_client_that_pings_without_reading_is_no_longer_read_from_and_catches_up_lat
     world.driver.client_mut(client).room = usize::MAX;
     world.driver.run();
     assert!(!world.driver.client(client).is_paused());
-    let pongs = world.messages(client).iter().filter(|m| m["type"] == "pong").count();
+    let pongs = world
+        .messages(client)
+        .iter()
+        .filter(|m| m["type"] == "pong")
+        .count();
     assert_eq!(pongs, pings + 100, "every ping is answered once");
 }
 
@@ -61,7 +65,12 @@ fn ping_frames_keep_one_answer_only() {
     world.driver.client_mut(client).room = 0;
     let mut burst = Vec::new();
     for number in 0..1_000u32 {
-        append_masked(&mut burst, MaskedOpcode::Ping, [9; 4], &number.to_be_bytes());
+        append_masked(
+            &mut burst,
+            MaskedOpcode::Ping,
+            [9; 4],
+            &number.to_be_bytes(),
+        );
     }
     world.driver.client_sends(client, &burst);
     world.driver.run();
@@ -70,7 +79,10 @@ fn ping_frames_keep_one_answer_only() {
     world.driver.run();
     let received = &world.driver.client(client).received;
     assert_eq!(received[received.len() - 4..], 999u32.to_be_bytes());
-    assert!(received.len() <= 2 * 6, "at most one that was on its way, and the newest");
+    assert!(
+        received.len() <= 2 * 6,
+        "at most one that was on its way, and the newest"
+    );
 }
 
 #[test]
@@ -94,7 +106,12 @@ fn a_message_in_single_bytes_is_a_message() {
     let mut world = World::new();
     let client = world.driver.connect();
     let mut bytes = request("/ws").into_bytes();
-    append_masked(&mut bytes, MaskedOpcode::Text, [1, 2, 3, 4], subscribe(&["A"]).as_bytes());
+    append_masked(
+        &mut bytes,
+        MaskedOpcode::Text,
+        [1, 2, 3, 4],
+        subscribe(&["A"]).as_bytes(),
+    );
     for byte in bytes {
         world.driver.client_sends(client, &[byte]);
     }
@@ -109,7 +126,9 @@ fn a_message_in_single_bytes_is_a_message() {
 fn an_endless_request_head_and_a_silent_client_are_ended() {
     let mut world = World::new();
     let (endless, silent) = (world.driver.connect(), world.driver.connect());
-    world.driver.client_sends(endless, b"GET /ws HTTP/1.1\r\nX: ");
+    world
+        .driver
+        .client_sends(endless, b"GET /ws HTTP/1.1\r\nX: ");
     for _ in 0..9 {
         world.driver.client_sends(endless, &[b'x'; 1024]);
     }

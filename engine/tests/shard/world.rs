@@ -10,29 +10,35 @@ use tickwire_engine::shard::{ConnectionId, Shard, ShardConfig};
 use tickwire_protocol::channel::{DeliveryClass, namespace_of};
 use tickwire_protocol::frame::{MaskedOpcode, append_masked, append_text};
 
-pub struct World {
-    pub driver: SimulatedDriver,
+pub(crate) struct World {
+    pub(crate) driver: SimulatedDriver,
     channels: Vec<(Arc<str>, u64)>,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_faults(1, FaultRates::default())
     }
 
-    pub fn with_faults(seed: u64, faults: FaultRates) -> Self {
+    pub(crate) fn with_faults(seed: u64, faults: FaultRates) -> Self {
         let config = ShardConfig {
             shard: 0,
             epoch: "test".to_owned(),
-            limits: Limits { connections_max: 1_000, topics_max: 100 },
+            limits: Limits {
+                connections_max: 1_000,
+                topics_max: 100,
+            },
             coalesce_max_ns: 2_000_000,
         };
         let shard = Shard::new(config, SimulatedDriver::start());
-        Self { driver: SimulatedDriver::new(shard, seed, faults), channels: Vec::new() }
+        Self {
+            driver: SimulatedDriver::new(shard, seed, faults),
+            channels: Vec::new(),
+        }
     }
 
     /// A client with an open session; its greeting is taken.
-    pub fn client(&mut self) -> ConnectionId {
+    pub(crate) fn client(&mut self) -> ConnectionId {
         let client = self.driver.connect();
         self.driver.client_sends(client, request("/ws").as_bytes());
         self.driver.run();
@@ -43,15 +49,20 @@ impl World {
     }
 
     /// Sends a command.
-    pub fn command(&mut self, client: ConnectionId, json: &str) {
+    pub(crate) fn command(&mut self, client: ConnectionId, json: &str) {
         let mut frame = Vec::new();
-        append_masked(&mut frame, MaskedOpcode::Text, [1, 2, 3, 4], json.as_bytes());
+        append_masked(
+            &mut frame,
+            MaskedOpcode::Text,
+            [1, 2, 3, 4],
+            json.as_bytes(),
+        );
         self.driver.client_sends(client, &frame);
         self.driver.run();
     }
 
     /// A client subscribed to `symbols`; the answer and snapshots are taken.
-    pub fn subscriber(&mut self, symbols: &[&str]) -> ConnectionId {
+    pub(crate) fn subscriber(&mut self, symbols: &[&str]) -> ConnectionId {
         let client = self.client();
         self.command(client, &subscribe(symbols));
         self.until_idle();
@@ -60,61 +71,76 @@ impl World {
     }
 
     /// Publishes one value per channel, in this order, in one turn. Returns their sequences.
-    pub fn publish(&mut self, channels: &[&str]) -> Vec<u64> {
+    pub(crate) fn publish(&mut self, channels: &[&str]) -> Vec<u64> {
         let sequences = self.mail(channels);
         self.driver.run();
         sequences
     }
 
     /// As [`World::publish`], without the turn.
-    pub fn mail(&mut self, channels: &[&str]) -> Vec<u64> {
+    pub(crate) fn mail(&mut self, channels: &[&str]) -> Vec<u64> {
         let (mut updates, mut sequences) = (Vec::new(), Vec::new());
         for channel in channels {
             let index = self.channel(channel);
             let (name, sequence) = &mut self.channels[index];
             *sequence += 1;
             sequences.push(*sequence);
-            updates.push(update(index, name, *sequence, self.driver.now().monotonic_ns));
+            updates.push(update(
+                index,
+                name,
+                *sequence,
+                self.driver.now().monotonic_ns,
+            ));
         }
         self.driver.publish(&mut updates);
         sequences
     }
 
     /// As if a mailbox had conflated `count` values of the channel before the next one.
-    pub fn lose_in_mailbox(&mut self, channel: &str, count: u64) {
+    pub(crate) fn lose_in_mailbox(&mut self, channel: &str, count: u64) {
         let index = self.channel(channel);
         self.channels[index].1 += count;
     }
 
     /// Messages that arrived since the last call, as JSON.
-    pub fn messages(&mut self, client: ConnectionId) -> Vec<Value> {
+    pub(crate) fn messages(&mut self, client: ConnectionId) -> Vec<Value> {
         let messages = self.driver.client_mut(client).take_messages();
-        messages.iter().map(|message| serde_json::from_str(message).unwrap()).collect()
+        messages
+            .iter()
+            .map(|message| serde_json::from_str(message).unwrap())
+            .collect()
     }
 
     /// `(symbol or channel, seq)` of the values that arrived since the last call.
-    pub fn values(&mut self, client: ConnectionId) -> Vec<(String, u64)> {
+    pub(crate) fn values(&mut self, client: ConnectionId) -> Vec<(String, u64)> {
         values(&self.messages(client))
     }
 
     /// Takes an HTTP response's head off what arrived and checks how it begins.
-    pub fn take_response(&mut self, client: ConnectionId, begins: &str) -> String {
+    pub(crate) fn take_response(&mut self, client: ConnectionId, begins: &str) -> String {
         let received = &mut self.driver.client_mut(client).received;
-        let end = received.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        let end = received
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .unwrap()
+            + 4;
         let head = String::from_utf8(received.drain(..end).collect()).unwrap();
         assert!(head.starts_with(begins), "{head}");
         head
     }
 
     /// Lets faults blow over: what can be delivered is delivered.
-    pub fn until_idle(&mut self) {
+    pub(crate) fn until_idle(&mut self) {
         for _ in 0..200 {
             self.driver.advance_ms(60);
         }
     }
 
     fn channel(&mut self, channel: &str) -> usize {
-        let known = self.channels.iter().position(|(name, _)| **name == *channel);
+        let known = self
+            .channels
+            .iter()
+            .position(|(name, _)| **name == *channel);
         known.unwrap_or_else(|| {
             self.channels.push((channel.into(), 0));
             self.channels.len() - 1
@@ -122,21 +148,24 @@ impl World {
     }
 }
 
-pub fn values(messages: &[Value]) -> Vec<(String, u64)> {
+pub(crate) fn values(messages: &[Value]) -> Vec<(String, u64)> {
     messages
         .iter()
         .filter(|message| message["type"] == "price_update")
         .map(|message| {
-            (message["channel"].as_str().unwrap().to_owned(), message["seq"].as_u64().unwrap())
+            (
+                message["channel"].as_str().unwrap().to_owned(),
+                message["seq"].as_u64().unwrap(),
+            )
         })
         .collect()
 }
 
-pub fn subscribe(symbols: &[&str]) -> String {
+pub(crate) fn subscribe(symbols: &[&str]) -> String {
     serde_json::json!({"action": "subscribe", "symbols": symbols}).to_string()
 }
 
-pub fn request(path: &str) -> String {
+pub(crate) fn request(path: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -145,7 +174,9 @@ pub fn request(path: &str) -> String {
 
 fn update(index: usize, channel: &Arc<str>, sequence: u64, received_ns: u64) -> Arc<Update> {
     let mut frame = Vec::new();
-    let payload = format!(r#"{{"type":"price_update","channel":"{channel}","data":{{"n":{sequence}}},"seq":{sequence}}}"#);
+    let payload = format!(
+        r#"{{"type":"price_update","channel":"{channel}","data":{{"n":{sequence}}},"seq":{sequence}}}"#
+    );
     append_text(&mut frame, payload.as_bytes());
     Arc::new(Update {
         topic: TopicId(u32::try_from(index).unwrap()),

@@ -6,7 +6,7 @@ use tickwire_protocol::frame::{FrameDecoder, Incoming, PeerRole};
 #[derive(Debug)]
 pub struct SimulatedClient {
     generation: u32,
-    closed: Option<Closed>,
+    closed: Option<Ending>,
     /// Bytes the socket still takes.
     pub room: usize,
     /// Everything the client received, unless it only counts.
@@ -23,15 +23,18 @@ pub struct SimulatedClient {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Closed {
+enum Ending {
     NeverOpen,
-    Closed,
+    Orderly,
     Reset,
 }
 
 impl SimulatedClient {
     pub(super) fn unused() -> Self {
-        Self { closed: Some(Closed::NeverOpen), ..Self::connected(0) }
+        Self {
+            closed: Some(Ending::NeverOpen),
+            ..Self::connected(0)
+        }
     }
 
     pub(super) fn connected(generation: u32) -> Self {
@@ -69,7 +72,11 @@ impl SimulatedClient {
 
     pub(super) fn close(&mut self, reset: bool) {
         assert!(self.closed.is_none(), "closed twice");
-        self.closed = Some(if reset { Closed::Reset } else { Closed::Closed });
+        self.closed = Some(if reset {
+            Ending::Reset
+        } else {
+            Ending::Orderly
+        });
     }
 
     /// Whether the shard closed the connection.
@@ -81,7 +88,7 @@ impl SimulatedClient {
     /// Whether the shard closed it with a reset.
     #[must_use]
     pub fn is_reset(&self) -> bool {
-        self.closed == Some(Closed::Reset)
+        self.closed == Some(Ending::Reset)
     }
 
     /// Whether the shard does not read from the client at present.

@@ -34,7 +34,10 @@ impl SimulatedDriver {
     /// The moment at which every simulation begins; some time in 2026.
     #[must_use]
     pub fn start() -> Now {
-        Now { monotonic_ns: 0, wall: Timestamp::from_unix_micros(1_768_041_000_000_000) }
+        Now {
+            monotonic_ns: 0,
+            wall: Timestamp::from_unix_micros(1_768_041_000_000_000),
+        }
     }
 
     /// Drives `shard`, which was made at [`SimulatedDriver::start`].
@@ -42,7 +45,14 @@ impl SimulatedDriver {
     pub fn new(shard: Shard, seed: u64, faults: FaultRates) -> Self {
         let random = Random::new(seed);
         let (clients, outcomes) = (Vec::new(), Vec::new());
-        Self { shard, now: Self::start(), clients, faults, random, outcomes }
+        Self {
+            shard,
+            now: Self::start(),
+            clients,
+            faults,
+            random,
+            outcomes,
+        }
     }
 
     /// A new connection in a slot that is free, or in one more.
@@ -81,7 +91,8 @@ impl SimulatedDriver {
     /// The client ends its side, or its connection fails.
     pub fn client_ends(&mut self, connection: ConnectionId, failed: bool) {
         if !self.clients[connection.slot as usize].is_closed() {
-            self.shard.handle_receive_ended(connection, failed, self.now);
+            self.shard
+                .handle_receive_ended(connection, failed, self.now);
         }
     }
 
@@ -113,14 +124,19 @@ impl SimulatedDriver {
         }
         self.shard.drain_interest_changes().for_each(drop);
         self.shard.end_turn(started_ns, self.now.monotonic_ns);
-        assert!(self.shard.ledger().is_balanced(), "{:?}", self.shard.ledger());
+        assert!(
+            self.shard.ledger().is_balanced(),
+            "{:?}",
+            self.shard.ledger()
+        );
     }
 
     /// Lets time pass, then runs a turn.
     pub fn advance_ms(&mut self, milliseconds: u64) {
         self.now.monotonic_ns += milliseconds * 1_000_000;
         let micros = i64::try_from(milliseconds * 1_000).unwrap_or(i64::MAX);
-        self.now.wall = Timestamp::from_unix_micros(self.now.wall.unix_micros().saturating_add(micros));
+        self.now.wall =
+            Timestamp::from_unix_micros(self.now.wall.unix_micros().saturating_add(micros));
         self.run();
     }
 
@@ -154,11 +170,20 @@ impl SimulatedDriver {
 
     fn execute(&mut self, operation: Operation) {
         match operation {
-            Operation::Send { connection, bytes, range } => {
+            Operation::Send {
+                connection,
+                bytes,
+                range,
+            } => {
                 let client = current(&mut self.clients, connection);
                 assert!(!range.is_empty(), "an empty send");
-                assert!(!client.fin && !client.is_closed(), "a send after FIN or close");
-                let outcome = self.faults.outcome(&mut self.random, range.len(), client.room);
+                assert!(
+                    !client.fin && !client.is_closed(),
+                    "a send after FIN or close"
+                );
+                let outcome = self
+                    .faults
+                    .outcome(&mut self.random, range.len(), client.room);
                 if let SendOutcome::Sent(taken) = outcome {
                     client.take(&bytes[range.start..range.start + taken]);
                 }
@@ -169,9 +194,15 @@ impl SimulatedDriver {
                 assert!(!client.awaits_writable, "asked twice");
                 client.awaits_writable = true;
             }
-            Operation::PauseReceiving(connection) => current(&mut self.clients, connection).is_paused = true,
-            Operation::ResumeReceiving(connection) => current(&mut self.clients, connection).is_paused = false,
-            Operation::ShutdownWrite(connection) => current(&mut self.clients, connection).fin = true,
+            Operation::PauseReceiving(connection) => {
+                current(&mut self.clients, connection).is_paused = true
+            }
+            Operation::ResumeReceiving(connection) => {
+                current(&mut self.clients, connection).is_paused = false
+            }
+            Operation::ShutdownWrite(connection) => {
+                current(&mut self.clients, connection).fin = true
+            }
             Operation::Close(connection) | Operation::Reset(connection) => {
                 let reset = matches!(operation, Operation::Reset(_));
                 current(&mut self.clients, connection).close(reset);
@@ -184,7 +215,10 @@ impl SimulatedDriver {
     fn report_readiness(&mut self) -> bool {
         let mut any = false;
         for (slot, client) in (0..).zip(&mut self.clients) {
-            let connection = ConnectionId { slot, generation: client.generation() };
+            let connection = ConnectionId {
+                slot,
+                generation: client.generation(),
+            };
             if client.is_closed() {
                 continue;
             }
@@ -205,6 +239,10 @@ impl SimulatedDriver {
 
 fn current(clients: &mut [SimulatedClient], connection: ConnectionId) -> &mut SimulatedClient {
     let client = &mut clients[connection.slot as usize];
-    assert_eq!(client.generation(), connection.generation, "an operation for a connection that is gone");
+    assert_eq!(
+        client.generation(),
+        connection.generation,
+        "an operation for a connection that is gone"
+    );
     client
 }

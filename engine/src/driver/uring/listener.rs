@@ -82,13 +82,22 @@ impl Listeners {
             bound_to(&socket)
         });
         let address = probe.map_err(|error| ListenError::new(address, error))?;
-        let listeners = (0..count).map(|_| listen(address)).collect::<io::Result<_>>();
-        Ok(Self { address, listeners: listeners.map_err(|error| ListenError::new(address, error))? })
+        let listeners = (0..count)
+            .map(|_| listen(address))
+            .collect::<io::Result<_>>();
+        Ok(Self {
+            address,
+            listeners: listeners.map_err(|error| ListenError::new(address, error))?,
+        })
     }
 }
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     // A restart must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
     Ok(socket)
@@ -108,14 +117,17 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn bound_to(socket: &Socket) -> io::Result<SocketAddr> {
     let address = socket.local_addr()?;
-    address.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+    address
+        .as_socket()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+    const ANY_PORT: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
     #[test]
     fn shards_share_a_port_and_a_second_engine_is_refused_with_the_remedy() {
@@ -134,6 +146,9 @@ mod tests {
         let accepted = Socket::from(accepted);
         assert!(accepted.tcp_nodelay().unwrap());
         assert_eq!(accepted.tcp_notsent_lowat().unwrap(), UNSENT_BYTES_MAX);
-        assert_eq!(accepted.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED_MAX));
+        assert_eq!(
+            accepted.tcp_user_timeout().unwrap(),
+            Some(UNACKNOWLEDGED_MAX)
+        );
     }
 }

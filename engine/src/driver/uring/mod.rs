@@ -19,7 +19,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
-use tickwire_ring::{ConnectionKey, Errno, Event, ReceiveEnd, Ring, RingConfig, SetupError, Wait, Waker};
+use tickwire_ring::{
+    ConnectionKey, Errno, Event, ReceiveEnd, Ring, RingConfig, SetupError, Wait, Waker,
+};
 use tracing::{debug, warn};
 
 use crate::clock::{Clock, Now};
@@ -128,11 +130,7 @@ impl UringDriver {
     ///
     /// # Errors
     /// The ring has become unusable.
-    pub fn run(
-        mut self,
-        listener: TcpListener,
-        mailbox: MailboxReceiver,
-    ) -> Result<(), Errno> {
+    pub fn run(mut self, listener: TcpListener, mailbox: MailboxReceiver) -> Result<(), Errno> {
         self.ring.accept_on(listener.into());
         self.mailbox = Some(mailbox);
         let mut turn_started_ns = self.clock.monotonic_ns();
@@ -161,7 +159,10 @@ impl UringDriver {
         let now = self.clock.now();
         self.take_commands(now);
         self.take_mail();
-        if self.resume_accepting_ns.is_some_and(|due| due <= now.monotonic_ns) {
+        if self
+            .resume_accepting_ns
+            .is_some_and(|due| due <= now.monotonic_ns)
+        {
             self.resume_accepting_ns = None;
             self.ring.resume_accepting();
         }
@@ -214,7 +215,11 @@ impl UringDriver {
 
     fn execute(&mut self, operation: Operation) {
         match operation {
-            Operation::Send { connection, bytes, range } => {
+            Operation::Send {
+                connection,
+                bytes,
+                range,
+            } => {
                 let (bytes, range) = self.transport.seal(bytes, range);
                 self.ring.send(key(connection), bytes, range);
             }
@@ -261,7 +266,8 @@ impl UringDriver {
             }
             Event::ReceiveEnded(from, end) => {
                 let failed = matches!(end, ReceiveEnd::Failed(_));
-                self.shard.handle_receive_ended(connection(from), failed, now);
+                self.shard
+                    .handle_receive_ended(connection(from), failed, now);
             }
             Event::Writable(from) => self.shard.handle_writable(connection(from), now),
             Event::Closed(from) => {
@@ -280,8 +286,11 @@ impl UringDriver {
             return;
         };
         let open = self.open_connections.fetch_add(1, Ordering::Relaxed);
-        let capacity =
-            if open < self.connections_max { Capacity::Available } else { Capacity::Exhausted };
+        let capacity = if open < self.connections_max {
+            Capacity::Available
+        } else {
+            Capacity::Exhausted
+        };
         self.shard.handle_accepted(connection(key), capacity, now);
         self.ring.receive(key);
     }
@@ -295,7 +304,10 @@ impl UringDriver {
         if self.poll_before_sleep(deadline_ns) {
             return Ok(());
         }
-        let may_sleep = self.mailbox.as_ref().is_none_or(MailboxReceiver::announce_sleep);
+        let may_sleep = self
+            .mailbox
+            .as_ref()
+            .is_none_or(MailboxReceiver::announce_sleep);
         // A command sent after this look comes with a wake-up of the ring.
         let entered = if may_sleep && self.commands.is_empty() {
             self.ring.enter(match deadline_ns {
@@ -322,7 +334,10 @@ impl UringDriver {
         let until_ns = self.clock.monotonic_ns() + self.poll_ns;
         let until_ns = deadline_ns.map_or(until_ns, |deadline_ns| until_ns.min(deadline_ns));
         loop {
-            let mail = self.mailbox.as_ref().is_some_and(|mailbox| !mailbox.is_empty());
+            let mail = self
+                .mailbox
+                .as_ref()
+                .is_some_and(|mailbox| !mailbox.is_empty());
             if mail || self.ring.has_work() || !self.commands.is_empty() {
                 return true;
             }
@@ -335,11 +350,17 @@ impl UringDriver {
 }
 
 fn key(connection: ConnectionId) -> ConnectionKey {
-    ConnectionKey { slot: connection.slot, generation: connection.generation }
+    ConnectionKey {
+        slot: connection.slot,
+        generation: connection.generation,
+    }
 }
 
 fn connection(key: ConnectionKey) -> ConnectionId {
-    ConnectionId { slot: key.slot, generation: key.generation }
+    ConnectionId {
+        slot: key.slot,
+        generation: key.generation,
+    }
 }
 
 fn send_outcome(outcome: tickwire_ring::SendOutcome) -> SendOutcome {

@@ -42,11 +42,13 @@ impl Shard {
         self.drop_inbound(slot);
         let deadline_ns = now.monotonic_ns + CLOSE_TIMEOUT_MS * 1_000_000;
         let connection = &mut self.connections[slot as usize];
-        self.timers.arm(deadline_ns, connection.id(slot), TimerKind::Close);
+        self.timers
+            .arm(deadline_ns, connection.id(slot), TimerKind::Close);
         let was_paused = std::mem::take(&mut connection.receiving_paused);
         if was_paused {
             // What the peer sends is discarded from now on, but it must be read.
-            self.operations.push_back(Operation::ResumeReceiving(connection.id(slot)));
+            self.operations
+                .push_back(Operation::ResumeReceiving(connection.id(slot)));
         }
         self.schedule_flush(slot);
     }
@@ -68,16 +70,23 @@ impl Shard {
         if matches!(connection.phase, Phase::Free | Phase::Ended) {
             return;
         }
-        let reason = connection.close_reason.or(reason).unwrap_or(CloseReason::Failed);
+        let reason = connection
+            .close_reason
+            .or(reason)
+            .unwrap_or(CloseReason::Failed);
         self.counters.closes[reason as usize] += 1;
         self.leave_group(slot);
         self.drop_inbound(slot);
         let connection = &mut self.connections[slot as usize];
-        if let InFlight::Batch { batch, first } = std::mem::replace(&mut connection.in_flight, InFlight::Nothing) {
+        if let InFlight::Batch { batch, first } =
+            std::mem::replace(&mut connection.in_flight, InFlight::Nothing)
+        {
             let content = self.batches.get_mut(batch);
             content.in_flight -= 1;
-            self.ledger.cancel_in_flight((content.frames.len() - first as usize) as u64);
-            self.batches.release_done(batch, &mut self.frames, &mut self.pool);
+            self.ledger
+                .cancel_in_flight((content.frames.len() - first as usize) as u64);
+            self.batches
+                .release_done(batch, &mut self.frames, &mut self.pool);
         }
         if let Some(mut outbound) = connection.outbound.take() {
             outbound.abandon_send(&mut self.pool, &mut self.frames, &mut self.ledger);
@@ -89,7 +98,11 @@ impl Shard {
         connection.flush_queued = false;
         self.open_connections -= 1;
         let id = connection.id(slot);
-        self.operations.push_back(if reset { Operation::Reset(id) } else { Operation::Close(id) });
+        self.operations.push_back(if reset {
+            Operation::Reset(id)
+        } else {
+            Operation::Close(id)
+        });
     }
 
     /// Ends all subscriptions; values that wait are cancelled.

@@ -1,12 +1,14 @@
 //! The session: frames in, commands understood, replies queued.
 
 use tickwire_protocol::channel::{ChannelName, is_private};
-use tickwire_protocol::command::{AskedAs, Command, RawJson, RejectedName, RequestedName, Subscribe};
+use tickwire_protocol::command::{
+    AskedAs, Command, RawJson, RejectedName, RequestedName, Subscribe,
+};
 use tickwire_protocol::error_code::{CloseCode, ErrorCode};
 use tickwire_protocol::event::{append_error, append_pong, append_subscribed, append_unsubscribed};
 use tickwire_protocol::frame::{FrameError, Incoming};
 
-use super::{Inbound, InFlight, Phase};
+use super::{InFlight, Inbound, Phase};
 use crate::clock::Now;
 use crate::limits::{INBOUND_BYTES_MAX, PARKED_BYTES_MAX, SUBSCRIPTIONS_PER_CLIENT_MAX};
 use crate::shard::Shard;
@@ -27,7 +29,10 @@ impl Shard {
                 self.inbound_bytes -= inbound.bytes();
                 inbound
             }
-            None => self.spare_inbound.take().unwrap_or_else(|| Box::new(Inbound::new())),
+            None => self
+                .spare_inbound
+                .take()
+                .unwrap_or_else(|| Box::new(Inbound::new())),
         };
         if connection.receiving_paused {
             inbound.parked.extend_from_slice(input);
@@ -58,7 +63,9 @@ impl Shard {
     /// Goes on with what was parked, now that the client reads its replies.
     pub(in crate::shard) fn resume_input(&mut self, slot: u32, now: Now) {
         let connection = &mut self.connections[slot as usize];
-        let Some(inbound) = &mut connection.inbound else { return };
+        let Some(inbound) = &mut connection.inbound else {
+            return;
+        };
         let parked = std::mem::take(&mut inbound.parked);
         self.inbound_bytes -= parked.len();
         self.session_input(slot, &parked, now);
@@ -71,11 +78,21 @@ impl Shard {
         }
         if inbound.parked.len() > PARKED_BYTES_MAX {
             let text = "too much was sent without reading the answers";
-            return self.begin_close(slot, CloseCode::PolicyViolation, text, CloseReason::InboundOverflow);
+            return self.begin_close(
+                slot,
+                CloseCode::PolicyViolation,
+                text,
+                CloseReason::InboundOverflow,
+            );
         }
         if self.inbound_bytes + inbound.bytes() > INBOUND_BYTES_MAX {
             let text = "out of memory for incomplete messages";
-            return self.begin_close(slot, CloseCode::TryAgainLater, text, CloseReason::InboundMemory);
+            return self.begin_close(
+                slot,
+                CloseCode::TryAgainLater,
+                text,
+                CloseReason::InboundMemory,
+            );
         }
         let _ = now;
         self.inbound_bytes += inbound.bytes();
@@ -83,10 +100,23 @@ impl Shard {
     }
 
     /// Subscribes a client whose path named a symbol.
-    pub(in crate::shard) fn subscribe_by_path(&mut self, slot: u32, channel: ChannelName, now: Now) {
-        let names = vec![RequestedName { channel, asked_as: AskedAs::Symbol }];
-        let command =
-            Subscribe { id: None, names, rejected: Vec::new(), throttle_ms: None, snapshot: true };
+    pub(in crate::shard) fn subscribe_by_path(
+        &mut self,
+        slot: u32,
+        channel: ChannelName,
+        now: Now,
+    ) {
+        let names = vec![RequestedName {
+            channel,
+            asked_as: AskedAs::Symbol,
+        }];
+        let command = Subscribe {
+            id: None,
+            names,
+            rejected: Vec::new(),
+            throttle_ms: None,
+            snapshot: true,
+        };
         self.subscribe(slot, command, now);
     }
 
@@ -104,7 +134,12 @@ impl Shard {
             Incoming::Text => self.handle_message(slot, message, now),
             Incoming::Binary => {
                 let text = "only text messages are understood";
-                self.begin_close(slot, CloseCode::Unsupported, text, CloseReason::ProtocolError);
+                self.begin_close(
+                    slot,
+                    CloseCode::Unsupported,
+                    text,
+                    CloseReason::ProtocolError,
+                );
             }
             Incoming::Ping(payload) => {
                 self.counters.messages[Action::WebSocketPing as usize] += 1;
@@ -124,7 +159,12 @@ impl Shard {
     }
 
     fn refuse_framing(&mut self, slot: u32, error: FrameError, _now: Now) {
-        self.begin_close(slot, error.close_code(), &error.to_string(), CloseReason::ProtocolError);
+        self.begin_close(
+            slot,
+            error.close_code(),
+            &error.to_string(),
+            CloseReason::ProtocolError,
+        );
     }
 
     fn handle_message(&mut self, slot: u32, message: &[u8], now: Now) {
@@ -134,13 +174,19 @@ impl Shard {
                 self.counters.messages[Action::Subscribe as usize] += 1;
                 self.subscribe(slot, command, now);
             }
-            Ok(Command::Unsubscribe { id, names, rejected }) => {
+            Ok(Command::Unsubscribe {
+                id,
+                names,
+                rejected,
+            }) => {
                 self.counters.messages[Action::Unsubscribe as usize] += 1;
                 self.unsubscribe(slot, id, names, rejected, now);
             }
             Ok(Command::Ping { id, timestamp }) => {
                 self.counters.messages[Action::Ping as usize] += 1;
-                self.reply(slot, |out| append_pong(out, id.as_ref(), timestamp.as_ref(), now.wall));
+                self.reply(slot, |out| {
+                    append_pong(out, id.as_ref(), timestamp.as_ref(), now.wall)
+                });
             }
             Ok(Command::Auth { id, .. }) => {
                 self.counters.messages[Action::Auth as usize] += 1;
@@ -165,17 +211,24 @@ impl Shard {
                     accepted.push(topic);
                     names.push(name);
                 }
-                Err(code) => command.rejected.push(RejectedName::new(asked_name(&name), code)),
+                Err(code) => command
+                    .rejected
+                    .push(RejectedName::new(asked_name(&name), code)),
             }
         }
         if names.is_empty() {
-            let code = command.rejected.first().map_or(ErrorCode::InvalidMessage, |name| name.code);
+            let code = command
+                .rejected
+                .first()
+                .map_or(ErrorCode::InvalidMessage, |name| name.code);
             let text = refusal_text(code);
             return self.reply_error(slot, code, text, command.id.as_ref(), now);
         }
         self.settle(slot);
         if self.connections[slot as usize].phase != Phase::Open {
-            accepted.into_iter().for_each(|topic| self.topics.release_unused(topic));
+            accepted
+                .into_iter()
+                .for_each(|topic| self.topics.release_unused(topic));
             return;
         }
         self.change_group(slot, &set);
@@ -184,10 +237,21 @@ impl Shard {
         if command.snapshot {
             self.queue_snapshots(slot, &accepted);
         }
-        let (symbols, channels) = (listed(&names, AskedAs::Symbol), listed(&names, AskedAs::Channel));
+        let (symbols, channels) = (
+            listed(&names, AskedAs::Symbol),
+            listed(&names, AskedAs::Channel),
+        );
         // No throttle is applied, whatever was asked for, and the answer says so.
         self.reply(slot, |out| {
-            append_subscribed(out, command.id.as_ref(), symbols, channels, 0, &command.rejected, now.wall);
+            append_subscribed(
+                out,
+                command.id.as_ref(),
+                symbols,
+                channels,
+                0,
+                &command.rejected,
+                now.wall,
+            );
         });
     }
 
@@ -205,13 +269,18 @@ impl Shard {
             let code = rejected[0].code;
             return self.reply_error(slot, code, refusal_text(code), id.as_ref(), now);
         }
-        let mut gone: Vec<TopicIndex> =
-            names.iter().filter_map(|name| self.topics.find(name.channel.as_str())).collect();
+        let mut gone: Vec<TopicIndex> = names
+            .iter()
+            .filter_map(|name| self.topics.find(name.channel.as_str()))
+            .collect();
         gone.retain(|topic| before.binary_search(topic).is_ok());
         gone.sort_unstable();
         gone.dedup();
-        let after: Vec<TopicIndex> =
-            before.iter().copied().filter(|topic| gone.binary_search(topic).is_err()).collect();
+        let after: Vec<TopicIndex> = before
+            .iter()
+            .copied()
+            .filter(|topic| gone.binary_search(topic).is_err())
+            .collect();
         self.settle(slot);
         if self.connections[slot as usize].phase != Phase::Open {
             return;
@@ -223,14 +292,21 @@ impl Shard {
             }
         }
         self.change_group(slot, &after);
-        let (symbols, channels) = (listed(&names, AskedAs::Symbol), listed(&names, AskedAs::Channel));
+        let (symbols, channels) = (
+            listed(&names, AskedAs::Symbol),
+            listed(&names, AskedAs::Channel),
+        );
         self.reply(slot, |out| {
             append_unsubscribed(out, id.as_ref(), symbols, channels, &rejected, now.wall);
         });
     }
 
     /// Adds the topic of `channel` to `set` (ascending), or says why not.
-    fn admit(&mut self, set: &mut Vec<TopicIndex>, channel: &ChannelName) -> Result<TopicIndex, ErrorCode> {
+    fn admit(
+        &mut self,
+        set: &mut Vec<TopicIndex>,
+        channel: &ChannelName,
+    ) -> Result<TopicIndex, ErrorCode> {
         if is_private(channel.namespace()) {
             return Err(ErrorCode::Forbidden);
         }
@@ -251,7 +327,10 @@ impl Shard {
 
     /// Queues the last values of `topics`; what of them still waited is superseded.
     fn queue_snapshots(&mut self, slot: u32, topics: &[TopicIndex]) {
-        let mut outbound = self.connections[slot as usize].outbound.take().unwrap_or_else(|| self.outbounds.take());
+        let mut outbound = self.connections[slot as usize]
+            .outbound
+            .take()
+            .unwrap_or_else(|| self.outbounds.take());
         for &topic in topics {
             let removed = outbound.remove_topic(topic, &mut self.frames);
             self.ledger.skip(removed);
@@ -272,17 +351,30 @@ impl Shard {
     }
 
     fn all_names(&self, topics: &[TopicIndex]) -> Vec<RequestedName> {
-        let channels = topics.iter().map(|topic| self.topics.get(*topic).channel.clone());
+        let channels = topics
+            .iter()
+            .map(|topic| self.topics.get(*topic).channel.clone());
         channels
             .filter_map(|channel| ChannelName::parse(&channel).ok())
             .map(|channel| {
-                let asked_as = if channel.symbol().is_some() { AskedAs::Symbol } else { AskedAs::Channel };
+                let asked_as = if channel.symbol().is_some() {
+                    AskedAs::Symbol
+                } else {
+                    AskedAs::Channel
+                };
                 RequestedName { channel, asked_as }
             })
             .collect()
     }
 
-    fn reply_error(&mut self, slot: u32, code: ErrorCode, text: &str, id: Option<&RawJson<'_>>, now: Now) {
+    fn reply_error(
+        &mut self,
+        slot: u32,
+        code: ErrorCode,
+        text: &str,
+        id: Option<&RawJson<'_>>,
+        now: Now,
+    ) {
         self.counters.errors[code as usize] += 1;
         self.reply(slot, |out| append_error(out, code, text, id, now.wall));
     }
@@ -290,7 +382,10 @@ impl Shard {
 
 /// The names of one list of an answer: symbols without their namespace.
 fn listed(names: &[RequestedName], list: AskedAs) -> impl Iterator<Item = &str> {
-    names.iter().filter(move |name| name.asked_as == list).map(asked_name)
+    names
+        .iter()
+        .filter(move |name| name.asked_as == list)
+        .map(asked_name)
 }
 
 fn asked_name(name: &RequestedName) -> &str {
@@ -302,8 +397,12 @@ fn asked_name(name: &RequestedName) -> &str {
 
 fn refusal_text(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::InvalidSymbol => "no symbol is valid: 1 to 32 characters of A-Z 0-9 . - _ ^ = / :",
-        ErrorCode::InvalidChannel => "no channel is valid: 1 to 128 printable ASCII characters without spaces",
+        ErrorCode::InvalidSymbol => {
+            "no symbol is valid: 1 to 32 characters of A-Z 0-9 . - _ ^ = / :"
+        }
+        ErrorCode::InvalidChannel => {
+            "no channel is valid: 1 to 128 printable ASCII characters without spaces"
+        }
         ErrorCode::Forbidden => "private channels need authentication",
         ErrorCode::SubscriptionLimitExceeded => "no more channels can be subscribed to",
         _ => "nothing was accepted",

@@ -122,7 +122,10 @@ impl Connection {
     }
 
     pub(in crate::shard) fn id(&self, slot: u32) -> ConnectionId {
-        ConnectionId { slot, generation: self.generation }
+        ConnectionId {
+            slot,
+            generation: self.generation,
+        }
     }
 
     /// Whether a batch can be sent as it is.
@@ -131,6 +134,8 @@ impl Connection {
     }
 
     pub(in crate::shard) fn mode(&self) -> Mode {
-        self.outbound.as_ref().map_or(Mode::Direct, |outbound| outbound.mode())
+        self.outbound
+            .as_ref()
+            .map_or(Mode::Direct, |outbound| outbound.mode())
     }
 }

@@ -28,7 +28,10 @@ const RETRY_AFTER_S: &str = "5";
 /// What a request gets.
 enum Answer<'b> {
     /// A session, subscribed to a symbol at once if the path named one.
-    Session { key: &'b str, ticker: Option<ChannelName> },
+    Session {
+        key: &'b str,
+        ticker: Option<ChannelName>,
+    },
     /// An HTTP response, after which the connection closes.
     Response(Response),
 }
@@ -42,7 +45,12 @@ struct Response {
 
 impl Response {
     fn new(status: u16, body: impl Into<String>, result: HandshakeResult) -> Self {
-        Self { status, headers: &[], body: body.into(), result }
+        Self {
+            status,
+            headers: &[],
+            body: body.into(),
+            result,
+        }
     }
 }
 
@@ -66,7 +74,11 @@ impl Shard {
     pub(in crate::shard) fn refuse_for_capacity(&mut self, slot: u32, now: Now) {
         let response = Response {
             headers: &[("Retry-After", RETRY_AFTER_S)],
-            ..Response::new(503, "no capacity for one more connection\n", HandshakeResult::Capacity)
+            ..Response::new(
+                503,
+                "no capacity for one more connection\n",
+                HandshakeResult::Capacity,
+            )
         };
         self.respond(slot, &response, CloseReason::Capacity, now);
     }
@@ -106,7 +118,11 @@ impl Shard {
         let mut client_id = String::with_capacity(40);
         let generation = connection.generation;
         // Unique within the epoch, and says where the connection lives, so that it can be found by it.
-        let _ = write!(client_id, "{}-{}-{slot}-{generation}", self.config.epoch, self.config.shard);
+        let _ = write!(
+            client_id,
+            "{}-{}-{slot}-{generation}",
+            self.config.epoch, self.config.shard
+        );
         let epoch = self.config.epoch.clone();
         self.reply(slot, |out| {
             append_switching_protocols(out, key);
@@ -120,7 +136,13 @@ impl Shard {
     fn respond(&mut self, slot: u32, response: &Response, reason: CloseReason, now: Now) {
         self.counters.handshakes[response.result as usize] += 1;
         self.reply(slot, |out| {
-            append_response(out, response.status, response.headers, TEXT, response.body.as_bytes());
+            append_response(
+                out,
+                response.status,
+                response.headers,
+                TEXT,
+                response.body.as_bytes(),
+            );
         });
         self.begin_flushing(slot, reason, now);
     }
@@ -128,10 +150,14 @@ impl Shard {
 
 fn refusal(error: RequestError) -> Response {
     match error {
-        RequestError::Malformed(what) => Response::new(400, format!("{what}\n"), HandshakeResult::Malformed),
-        RequestError::HeadTooLarge => {
-            Response::new(431, "the request head is larger than 8 KiB\n", HandshakeResult::Malformed)
+        RequestError::Malformed(what) => {
+            Response::new(400, format!("{what}\n"), HandshakeResult::Malformed)
         }
+        RequestError::HeadTooLarge => Response::new(
+            431,
+            "the request head is larger than 8 KiB\n",
+            HandshakeResult::Malformed,
+        ),
     }
 }
 
@@ -155,9 +181,11 @@ fn route<'b>(request: &Request<'b>) -> Answer<'b> {
     }
     match request.upgrade {
         UpgradeOffer::Valid { key } => Answer::Session { key, ticker },
-        UpgradeOffer::Invalid(what) => {
-            Answer::Response(Response::new(400, format!("{what}\n"), HandshakeResult::Malformed))
-        }
+        UpgradeOffer::Invalid(what) => Answer::Response(Response::new(
+            400,
+            format!("{what}\n"),
+            HandshakeResult::Malformed,
+        )),
         UpgradeOffer::None | UpgradeOffer::VersionUnsupported => Answer::Response(Response {
             headers: &[("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")],
             ..Response::new(
@@ -186,6 +214,10 @@ fn home(request: &Request<'_>) -> Response {
 fn method_not_allowed() -> Response {
     Response {
         headers: &[("Allow", "GET")],
-        ..Response::new(405, "only GET is served here\n", HandshakeResult::MethodNotAllowed)
+        ..Response::new(
+            405,
+            "only GET is served here\n",
+            HandshakeResult::MethodNotAllowed,
+        )
     }
 }

@@ -54,7 +54,10 @@ impl Batch {
         if index == 0 {
             return self.offered;
         }
-        self.frames[index..].iter().map(|frame| u64::from(frame.offered)).sum()
+        self.frames[index..]
+            .iter()
+            .map(|frame| u64::from(frame.offered))
+            .sum()
     }
 }
 
@@ -93,9 +96,19 @@ impl Batches {
         });
         let batch = &mut self.batches[id.0 as usize];
         batch.frames.append(&mut group.pending);
-        let bytes: usize = batch.frames.iter().map(|pending| frames.bytes_of(pending.frame).len()).sum();
+        let bytes: usize = batch
+            .frames
+            .iter()
+            .map(|pending| frames.bytes_of(pending.frame).len())
+            .sum();
         if bytes > BATCH_BYTES_MAX {
-            conflate(&mut batch.frames, group.last_join, self.built, frames, topics);
+            conflate(
+                &mut batch.frames,
+                group.last_join,
+                self.built,
+                frames,
+                topics,
+            );
         }
         batch.bytes = pool.take();
         let buffer = Rc::get_mut(&mut batch.bytes).expect("the pool gives what nobody else holds");
@@ -144,7 +157,11 @@ fn conflate(
     topics: &mut Topics,
 ) {
     for index in (0..batch.len()).rev() {
-        let PendingFrame { frame, offered, ordinal } = batch[index];
+        let PendingFrame {
+            frame,
+            offered,
+            ordinal,
+        } = batch[index];
         if ordinal < from {
             break;
         }

@@ -18,7 +18,12 @@ pub(in crate::shard) struct Coalescer {
 
 impl Coalescer {
     pub(in crate::shard) fn new(coalesce_max_ns: u64) -> Self {
-        Self { coalesce_max_ns, oldest_ns: None, turn_ended_ns: 0, busy: false }
+        Self {
+            coalesce_max_ns,
+            oldest_ns: None,
+            turn_ended_ns: 0,
+            busy: false,
+        }
     }
 
     /// An update became pending.
@@ -36,7 +41,8 @@ impl Coalescer {
 
     /// Whether what is pending is to leave now.
     pub(in crate::shard) fn is_due(&self, now_ns: u64) -> bool {
-        self.deadline_ns().is_some_and(|deadline| deadline <= now_ns)
+        self.deadline_ns()
+            .is_some_and(|deadline| deadline <= now_ns)
     }
 
     /// When what is pending is to leave, at the latest.

@@ -31,7 +31,9 @@ impl Dispatch {
 
     /// The batch that is being sent to `group`.
     pub(in crate::shard) fn batch_of(&self, group: GroupId) -> Option<BatchId> {
-        self.current.filter(|(current, _)| *current == group).map(|(_, batch)| batch)
+        self.current
+            .filter(|(current, _)| *current == group)
+            .map(|(_, batch)| batch)
     }
 }
 
@@ -111,7 +113,10 @@ impl Shard {
             let sent_frames = (content.frames.len() - first) as u64;
             let offered = content.offered_from(first);
             content.in_flight += 1;
-            connection.in_flight = InFlight::Batch { batch, first: u32::try_from(first).unwrap_or(u32::MAX) };
+            connection.in_flight = InFlight::Batch {
+                batch,
+                first: u32::try_from(first).unwrap_or(u32::MAX),
+            };
             self.ledger.offered += offered;
             self.ledger.skipped += offered - sent_frames;
             self.ledger.in_flight += sent_frames;
@@ -136,14 +141,18 @@ impl Shard {
     /// changes, or it could miss or repeat something.
     pub(in crate::shard) fn settle(&mut self, slot: u32) {
         let connection = &mut self.connections[slot as usize];
-        let Some(group_id) = connection.group else { return };
+        let Some(group_id) = connection.group else {
+            return;
+        };
         let joined = connection.joined;
         let group = self.groups.get_mut(group_id);
         connection.joined = group.next_ordinal;
         if group.awaits_dispatch(connection.position) {
             let position = connection.position;
             let connections = &mut self.connections;
-            group.mark_served(position, |slot, position| connections[slot as usize].position = position);
+            group.mark_served(position, |slot, position| {
+                connections[slot as usize].position = position
+            });
             if let Some(batch) = self.dispatch.batch_of(group_id) {
                 let first = self.batches.get(batch).first_for(joined);
                 self.queue_batch(slot, batch, first);
@@ -172,7 +181,9 @@ impl Shard {
                 continue;
             }
             let pending_before = group.pending.len();
-            let batch = self.batches.build(group, &mut self.frames, &mut self.topics, &mut self.pool);
+            let batch =
+                self.batches
+                    .build(group, &mut self.frames, &mut self.topics, &mut self.pool);
             self.dispatch.pending_frames -= pending_before - group.pending.len();
             group.begin_dispatch();
             self.dispatch.current = Some((group_id, batch));
@@ -188,11 +199,15 @@ impl Shard {
         group.scheduled = !group.pending.is_empty();
         if group.scheduled {
             self.dispatch.touched.push(group_id);
-            let oldest = self.frames.update(self.groups.get(group_id).pending[0].frame).received_ns;
+            let oldest = self
+                .frames
+                .update(self.groups.get(group_id).pending[0].frame)
+                .received_ns;
             self.coalescer.note_pending(oldest);
         }
         self.batches.get_mut(batch).dispatched = true;
-        self.batches.release_done(batch, &mut self.frames, &mut self.pool);
+        self.batches
+            .release_done(batch, &mut self.frames, &mut self.pool);
         self.release_group(group_id);
     }
 
@@ -203,7 +218,12 @@ impl Shard {
             for slot in self.groups.get(group).clients().to_vec() {
                 self.ledger.offered += lost;
                 self.ledger.dropped += lost;
-                self.begin_close(slot, CloseCode::TryAgainLater, "values were lost", CloseReason::Overload);
+                self.begin_close(
+                    slot,
+                    CloseCode::TryAgainLater,
+                    "values were lost",
+                    CloseReason::Overload,
+                );
             }
         }
     }

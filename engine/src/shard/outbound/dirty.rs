@@ -43,7 +43,9 @@ impl DirtySet {
 
     /// Takes `topic` out; returns how many of its values waited.
     pub(super) fn remove(&mut self, topic: TopicIndex) -> u64 {
-        let Some(count) = self.waiting.remove(&topic) else { return 0 };
+        let Some(count) = self.waiting.remove(&topic) else {
+            return 0;
+        };
         self.order.retain(|other| *other != topic);
         count
     }

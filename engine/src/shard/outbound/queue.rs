@@ -44,7 +44,11 @@ pub(in crate::shard) struct Outbound {
 
 impl Outbound {
     pub(in crate::shard) fn mode(&self) -> Mode {
-        if self.conflating { Mode::Conflating } else { Mode::Queued }
+        if self.conflating {
+            Mode::Conflating
+        } else {
+            Mode::Queued
+        }
     }
 
     pub(in crate::shard) fn is_empty(&self) -> bool {
@@ -98,7 +102,12 @@ impl Outbound {
     }
 
     /// Puts a value that a send did not reach back in front.
-    pub(super) fn return_value(&mut self, frame: FrameIndex, frames: &mut FrameSlab, topics: &Topics) {
+    pub(super) fn return_value(
+        &mut self,
+        frame: FrameIndex,
+        frames: &mut FrameSlab,
+        topics: &Topics,
+    ) {
         let topic = frames.topic(frame);
         if self.conflating && topics.get(topic).class == DeliveryClass::Latest {
             frames.release(frame);
@@ -109,12 +118,21 @@ impl Outbound {
     }
 
     /// Drops what waits of `topic`; returns how many values that were.
-    pub(in crate::shard) fn remove_topic(&mut self, topic: TopicIndex, frames: &mut FrameSlab) -> u64 {
-        debug_assert!(self.segments.is_empty(), "the outcome of a send comes before any other input");
+    pub(in crate::shard) fn remove_topic(
+        &mut self,
+        topic: TopicIndex,
+        frames: &mut FrameSlab,
+    ) -> u64 {
+        debug_assert!(
+            self.segments.is_empty(),
+            "the outcome of a send comes before any other input"
+        );
         let mut removed = self.dirty.remove(topic);
-        self.snapshots.retain(|frame| keep_unless(*frame, topic, frames));
+        self.snapshots
+            .retain(|frame| keep_unless(*frame, topic, frames));
         let before = self.returned.len();
-        self.returned.retain(|frame| keep_unless(*frame, topic, frames));
+        self.returned
+            .retain(|frame| keep_unless(*frame, topic, frames));
         removed += (before - self.returned.len()) as u64;
         if let Some(ring) = &mut self.ring {
             removed += ring.retain(|frame| keep_unless(frame, topic, frames)) as u64;
@@ -156,7 +174,12 @@ impl Outbound {
     /// Turns the `latest` values that wait into dirty topics; `reliable` ones keep their places.
     fn conflate(&mut self, frames: &mut FrameSlab, topics: &Topics) {
         self.conflating = true;
-        let Self { returned, ring, dirty, .. } = self;
+        let Self {
+            returned,
+            ring,
+            dirty,
+            ..
+        } = self;
         let mut keep = |frame: FrameIndex| {
             let topic = frames.topic(frame);
             let reliable = topics.get(topic).class == DeliveryClass::Reliable;
@@ -184,6 +207,10 @@ fn keep_unless(frame: FrameIndex, topic: TopicIndex, frames: &mut FrameSlab) -> 
 
 /// Queues that were given back, with their allocations.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "connections hold the box, so that an idle one costs a pointer"
+)]
 pub(in crate::shard) struct OutboundPool {
     free: Vec<Box<Outbound>>,
 }

@@ -57,6 +57,11 @@ impl FrameRing {
 
 impl fmt::Debug for FrameRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FrameRing({}/{})", self.0.occupied_len(), self.0.capacity())
+        write!(
+            f,
+            "FrameRing({}/{})",
+            self.0.occupied_len(),
+            self.0.capacity()
+        )
     }
 }

@@ -46,8 +46,14 @@ impl Outbound {
         let buffer = Rc::get_mut(&mut bytes).expect("the pool gives what nobody else holds");
         if !self.partial.is_empty() {
             buffer.append(&mut self.partial);
-            let content = Content::Partial { is_value: std::mem::take(&mut self.partial_is_value) };
-            self.segments.push(Segment { start: 0, end: buffer.len(), content });
+            let content = Content::Partial {
+                is_value: std::mem::take(&mut self.partial_is_value),
+            };
+            self.segments.push(Segment {
+                start: 0,
+                end: buffer.len(),
+                content,
+            });
         }
         let start = buffer.len();
         if let Some(pong) = self.pong.take() {
@@ -55,12 +61,20 @@ impl Outbound {
         }
         buffer.append(&mut self.control);
         if start < buffer.len() {
-            self.segments.push(Segment { start, end: buffer.len(), content: Content::Control });
+            self.segments.push(Segment {
+                start,
+                end: buffer.len(),
+                content: Content::Control,
+            });
         }
         while let Some((content, frame)) = self.next_content(buffer.len(), frames, topics, ledger) {
             let start = buffer.len();
             buffer.extend_from_slice(frames.bytes_of(frame));
-            self.segments.push(Segment { start, end: buffer.len(), content });
+            self.segments.push(Segment {
+                start,
+                end: buffer.len(),
+                content,
+            });
         }
         let len = buffer.len();
         if len == 0 {
@@ -88,7 +102,12 @@ impl Outbound {
         let bytes = self.sending.take().expect("a send was in flight");
         let mut segments = std::mem::take(&mut self.segments);
         // Last first: what comes back goes in front of its queue.
-        for Segment { start, end, content } in segments.drain(..).rev() {
+        for Segment {
+            start,
+            end,
+            content,
+        } in segments.drain(..).rev()
+        {
             if end <= taken {
                 content.finish(frames, ledger);
             } else if start < taken || matches!(content, Content::Partial { .. }) {
@@ -132,7 +151,10 @@ impl Outbound {
 
     /// Notes that `rest` of a value that a batch had begun is still to be sent.
     pub(in crate::shard) fn begin_partial_value(&mut self, rest: &[u8]) {
-        debug_assert!(self.partial.is_empty(), "a direct client has nothing waiting");
+        debug_assert!(
+            self.partial.is_empty(),
+            "a direct client has nothing waiting"
+        );
         self.partial.extend_from_slice(rest);
         self.partial_is_value = true;
     }
@@ -146,7 +168,8 @@ impl Outbound {
         ledger: &mut Ledger,
     ) -> Option<(Content, FrameIndex)> {
         let fits = |frame: FrameIndex| {
-            (filled == 0 || filled + frames.bytes_of(frame).len() <= BATCH_BYTES_MAX).then_some(frame)
+            (filled == 0 || filled + frames.bytes_of(frame).len() <= BATCH_BYTES_MAX)
+                .then_some(frame)
         };
         if let Some(&frame) = self.snapshots.front() {
             fits(frame)?;
@@ -168,7 +191,12 @@ impl Outbound {
             return Some((Content::Value(frame), frame));
         }
         let topic = self.dirty.next()?;
-        let frame = fits(topics.get(topic).last_value.expect("a dirty topic has a value"))?;
+        let frame = fits(
+            topics
+                .get(topic)
+                .last_value
+                .expect("a dirty topic has a value"),
+        )?;
         let (_, waiting) = self.dirty.pop().expect("it was next");
         ledger.skip(waiting - 1);
         ledger.begin_send(1);
@@ -177,7 +205,10 @@ impl Outbound {
     }
 
     fn keep_partial(&mut self, content: Content, rest: &[u8], frames: &mut FrameSlab) {
-        debug_assert!(self.partial.is_empty(), "it was part of the send, and only one segment is cut");
+        debug_assert!(
+            self.partial.is_empty(),
+            "it was part of the send, and only one segment is cut"
+        );
         self.partial.extend_from_slice(rest);
         self.partial_is_value = match content {
             Content::Partial { is_value } => is_value,

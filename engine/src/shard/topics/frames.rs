@@ -26,9 +26,17 @@ pub(in crate::shard) struct FrameSlab {
 
 impl FrameSlab {
     /// Takes an update in, with one reference.
-    pub(in crate::shard) fn insert(&mut self, update: SharedUpdate, topic: TopicIndex) -> FrameIndex {
+    pub(in crate::shard) fn insert(
+        &mut self,
+        update: SharedUpdate,
+        topic: TopicIndex,
+    ) -> FrameIndex {
         self.bytes += update.frame.len();
-        let entry = Entry { update: Some(update), topic, references: 1 };
+        let entry = Entry {
+            update: Some(update),
+            topic,
+            references: 1,
+        };
         match self.free.pop() {
             Some(index) => {
                 self.entries[index as usize] = entry;
@@ -61,7 +69,10 @@ impl FrameSlab {
     }
 
     pub(in crate::shard) fn update(&self, frame: FrameIndex) -> &SharedUpdate {
-        self.entries[frame.0 as usize].update.as_ref().expect("held by whoever names it")
+        self.entries[frame.0 as usize]
+            .update
+            .as_ref()
+            .expect("held by whoever names it")
     }
 
     pub(in crate::shard) fn bytes_of(&self, frame: FrameIndex) -> &[u8] {

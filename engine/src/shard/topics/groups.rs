@@ -61,7 +61,11 @@ impl Group {
 
     /// Takes a frame for the next batch; the caller has added a reference for it.
     pub(in crate::shard) fn push_pending(&mut self, frame: FrameIndex, offered: u32) {
-        self.pending.push(PendingFrame { frame, offered, ordinal: self.next_ordinal });
+        self.pending.push(PendingFrame {
+            frame,
+            offered,
+            ordinal: self.next_ordinal,
+        });
         self.next_ordinal += 1;
     }
 
@@ -160,7 +164,9 @@ impl Groups {
     /// The group of this set, made when it is new. `set` is ascending, without repetition, not empty.
     pub(in crate::shard) fn intern(&mut self, set: &[TopicIndex], topics: &mut Topics) -> GroupId {
         debug_assert!(!set.is_empty() && set.is_sorted_by(|a, b| a < b));
-        let hash = set.iter().fold(0, |hash: u64, topic| hash.wrapping_add(mix(*topic)));
+        let hash = set
+            .iter()
+            .fold(0, |hash: u64, topic| hash.wrapping_add(mix(*topic)));
         let groups = &self.groups;
         let same = |group: &GroupId| groups[group.0 as usize].topics().eq(set.iter().copied());
         if let Some(found) = self.index.find(hash, same) {
@@ -174,7 +180,10 @@ impl Groups {
             .map(|&topic| {
                 let in_topic = &mut topics.get_mut(topic).groups;
                 in_topic.push(id);
-                Membership { topic, position: place(in_topic.len() - 1) }
+                Membership {
+                    topic,
+                    position: place(in_topic.len() - 1),
+                }
             })
             .collect();
         let group = Group {
@@ -194,7 +203,8 @@ impl Groups {
             self.groups.push(group);
         }
         let groups = &self.groups;
-        self.index.insert_unique(hash, id, |group| groups[group.0 as usize].hash);
+        self.index
+            .insert_unique(hash, id, |group| groups[group.0 as usize].hash);
         id
     }
 
@@ -260,14 +270,17 @@ mod tests {
 
     fn topics(count: usize) -> (Topics, Vec<TopicIndex>) {
         let mut topics = Topics::new(count);
-        let all = (0..count).map(|n| topics.resolve_name(&format!("market:T{n}")).unwrap()).collect();
+        let all = (0..count)
+            .map(|n| topics.resolve_name(&format!("market:T{n}")).unwrap())
+            .collect();
         (topics, all)
     }
 
     #[test]
     fn equal_sets_share_a_group_and_the_last_one_out_frees_it() {
         let (mut topics, all) = topics(3);
-        let (mut groups, mut frames, mut released) = (Groups::default(), FrameSlab::default(), Vec::new());
+        let (mut groups, mut frames, mut released) =
+            (Groups::default(), FrameSlab::default(), Vec::new());
         let one = groups.intern(&all[..2], &mut topics);
         assert_eq!(groups.intern(&all[..2], &mut topics), one);
         let other = groups.intern(&all[1..], &mut topics);

@@ -118,7 +118,10 @@ impl Topics {
             return None;
         }
         self.unpublished += 1;
-        Some(self.insert(channel.into(), DeliveryClass::default_for(namespace_of(channel))))
+        Some(self.insert(
+            channel.into(),
+            DeliveryClass::default_for(namespace_of(channel)),
+        ))
     }
 
     /// Forgets the topic if nobody published it and nobody is subscribed.
@@ -151,7 +154,8 @@ impl Topics {
                 index
             }
             None => {
-                let index = TopicIndex(u32::try_from(self.topics.len()).expect("topics are bounded"));
+                let index =
+                    TopicIndex(u32::try_from(self.topics.len()).expect("topics are bounded"));
                 self.topics.push(topic);
                 index
             }
@@ -180,9 +184,16 @@ mod tests {
     fn a_name_asked_for_before_it_is_published_is_the_published_topic() {
         let mut topics = Topics::new(1);
         let asked = topics.resolve_name("market:A").unwrap();
-        assert_eq!(topics.resolve_name("market:B"), None, "one by name alone is all there may be");
+        assert_eq!(
+            topics.resolve_name("market:B"),
+            None,
+            "one by name alone is all there may be"
+        );
         assert_eq!(topics.resolve(&update(7, "market:A", 1)), asked);
-        assert!(topics.resolve_name("market:B").is_some(), "a published one does not count");
+        assert!(
+            topics.resolve_name("market:B").is_some(),
+            "a published one does not count"
+        );
         assert_eq!(topics.len(), 2);
     }
 

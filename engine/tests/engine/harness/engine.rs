@@ -27,20 +27,34 @@ impl Engine {
     pub(crate) fn command(arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tickwire"));
         // By environment, so that a test's own flags win.
-        command.env("TICKWIRE_LISTEN", "127.0.0.1:0").env("TICKWIRE_ADMIN_LISTEN", "127.0.0.1:0");
+        command
+            .env("TICKWIRE_LISTEN", "127.0.0.1:0")
+            .env("TICKWIRE_ADMIN_LISTEN", "127.0.0.1:0");
         // One shard: what several do is a test of its own.
-        command.env("TICKWIRE_CORES", first_allowed_cpu()).args(arguments);
+        command
+            .env("TICKWIRE_CORES", first_allowed_cpu())
+            .args(arguments);
         command
     }
 
     pub(crate) fn start_with(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = collect(child.stderr.take().unwrap());
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let banner = read_banner(&mut stdout, &log);
         let public = address_after(&banner, "listening on ");
         let admin = address_after(&banner, "http://");
-        Self { child, public, admin, banner, log }
+        Self {
+            child,
+            public,
+            admin,
+            banner,
+            log,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -94,7 +108,10 @@ impl Engine {
     /// The value of a metric, by its name with labels as exposed.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let (_, text) = self.admin("GET", "/metrics", "");
-        let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+        let line = text.lines().find(|line| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(' '))
+        });
         let line = line.unwrap_or_else(|| panic!("no {name} in:\n{text}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
@@ -102,7 +119,10 @@ impl Engine {
     /// Resident memory in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
@@ -135,14 +155,20 @@ fn read_banner(stdout: &mut BufReader<ChildStdout>, log: &Arc<Mutex<String>>) ->
     let mut banner = String::new();
     while !banner.contains("curl ") {
         let read = stdout.read_line(&mut banner).unwrap();
-        assert!(read > 0, "the engine did not start:\n{banner}\n{}", log.lock().unwrap());
+        assert!(
+            read > 0,
+            "the engine did not start:\n{banner}\n{}",
+            log.lock().unwrap()
+        );
     }
     banner
 }
 
 fn address_after(banner: &str, marker: &str) -> SocketAddr {
     let rest = &banner[banner.find(marker).unwrap() + marker.len()..];
-    let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':')).unwrap();
+    let end = rest
+        .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'))
+        .unwrap();
     rest[..end].parse().unwrap()
 }
 
@@ -152,7 +178,10 @@ fn collect(mut stderr: ChildStderr) -> Arc<Mutex<String>> {
     std::thread::spawn(move || {
         let mut chunk = [0; 4096];
         while let Ok(read @ 1..) = stderr.read(&mut chunk) {
-            shared.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..read]));
+            shared
+                .lock()
+                .unwrap()
+                .push_str(&String::from_utf8_lossy(&chunk[..read]));
         }
     });
     log
