@@ -73,6 +73,30 @@ pub const CLOSE_TIMEOUT_MS: u64 = 1_000;
 /// Pause after the kernel had no memory for a send, and after it had no descriptor for an accept.
 pub const RETRY_PAUSE_MS: u64 = 50;
 
+/// Connections that the kernel keeps for a shard that has not accepted them yet; it caps this at
+/// `net.core.somaxconn`. One more is not answered, and tries again.
+pub const ACCEPT_BACKLOG: i32 = 4_096;
+
+/// Unsent bytes that the kernel takes for a client. Beyond it the client is queued: what waits in the
+/// kernel can't be replaced by newer values.
+pub const KERNEL_UNSENT_BYTES_MAX: u32 = 16 * 1024;
+
+/// Bytes of Redis messages read beyond what the pipeline has seen. Beyond it the socket is not read, and
+/// Redis holds them, or cuts us off. About 1 300 updates of 200 bytes: less than a mailbox.
+pub const REDIS_READ_AHEAD_BYTES: u64 = 256 * 1024;
+
+/// Messages between two wake-ups of the shards, and between two chances for other tasks of ingest.
+pub const REDIS_MESSAGES_BUDGET: usize = 256;
+
+/// A Redis message that is longer is not waited for: the connection is replaced. Publications end at 64 KiB.
+pub const REDIS_MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Open admin connections: scrapers, probes, publishers. One more is closed unanswered.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// Head of an admin request, hyper's least buffer. A larger one is answered with 431.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 8 * 1024;
+
 const _: () = assert!(
     CONTROL_BYTES_MAX >= 4 * 1024,
     "a reply to one command must fit several times"

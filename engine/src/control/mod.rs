@@ -35,12 +35,9 @@ use crate::driver::command::ShardHandle;
 use crate::ingest::Pipeline;
 use crate::ingest::redis::RedisPublisher;
 use crate::ingest::source_state::SourceState;
-use crate::limits::RETRY_PAUSE_MS;
+use crate::limits::{ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_BYTES_MAX, RETRY_PAUSE_MS};
 use publish::Publishing;
 use shards::Shards;
-
-/// Open admin connections. One more is closed unanswered. A few scrapers, probes and publishers need no more.
-const CONNECTIONS_MAX: usize = 64;
 
 /// From a connection's begin, or its last answer, to the end of the next request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,9 +47,6 @@ const CONNECTION_AGE_MAX: Duration = Duration::from_secs(60);
 
 /// For that answer.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Largest request head, which is hyper's least buffer.
-const HEAD_BYTES_MAX: usize = 8 * 1024;
 
 /// What the answers are made of. Lives on the ingest thread.
 pub struct AdminState {
@@ -102,12 +96,12 @@ pub async fn serve(listener: std::net::TcpListener, state: Rc<AdminState>) {
         Ok(listener) => listener,
         Err(error) => return error!(%error, "the admin listener can't be used"),
     };
-    let free = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let free = Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX));
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => {
                 let Ok(place) = free.clone().try_acquire_owned() else {
-                    debug!(%peer, "admin connection closed: {CONNECTIONS_MAX} are open");
+                    debug!(%peer, "admin connection closed: {ADMIN_CONNECTIONS_MAX} are open");
                     continue;
                 };
                 let state = state.clone();
@@ -138,7 +132,7 @@ async fn serve_connection(socket: TcpStream, state: Rc<AdminState>) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX)
+        .max_buf_size(ADMIN_HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(socket), service);
     tokio::pin!(connection);
     let served = tokio::select! {

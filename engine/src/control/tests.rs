@@ -240,7 +240,9 @@ fn slow_and_idle_peers_are_closed_and_the_others_served() {
 #[test]
 fn one_connection_too_many_is_closed_and_a_free_place_is_used_again() {
     let server = Server::start(&[], None);
-    let mut open: Vec<TcpStream> = (0..CONNECTIONS_MAX).map(|_| server.send(b"")).collect();
+    let mut open: Vec<TcpStream> = (0..ADMIN_CONNECTIONS_MAX)
+        .map(|_| server.send(b""))
+        .collect();
     assert_eq!(read_to_end(server.send(b"")), "");
     open.pop();
     let request = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";

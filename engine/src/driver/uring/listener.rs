@@ -5,15 +5,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use crate::limits::{ACCEPT_BACKLOG, KERNEL_UNSENT_BYTES_MAX};
 use socket2::{Domain, Protocol, Socket, Type};
-
-/// Connections that the kernel keeps for a shard that has not accepted them yet; it caps this at
-/// `net.core.somaxconn`.
-const BACKLOG: i32 = 4_096;
-
-/// Unsent bytes that the kernel takes for a client. It bounds how stale queued values can get in the
-/// kernel, where nothing can replace them.
-const UNSENT_BYTES_MAX: u32 = 16 * 1024;
 
 /// A peer that acknowledges nothing for this long is dead (TCP_USER_TIMEOUT, tcp(7)).
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
@@ -108,10 +101,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_port(true)?;
     // Accepted sockets inherit these (Linux clones the listener's); that saves three calls per connection.
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+    socket.set_tcp_notsent_lowat(KERNEL_UNSENT_BYTES_MAX)?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(ACCEPT_BACKLOG)?;
     Ok(socket.into())
 }
 
@@ -145,7 +138,10 @@ mod tests {
         let (accepted, _) = listeners.listeners[0].accept().unwrap();
         let accepted = Socket::from(accepted);
         assert!(accepted.tcp_nodelay().unwrap());
-        assert_eq!(accepted.tcp_notsent_lowat().unwrap(), UNSENT_BYTES_MAX);
+        assert_eq!(
+            accepted.tcp_notsent_lowat().unwrap(),
+            KERNEL_UNSENT_BYTES_MAX
+        );
         assert_eq!(
             accepted.tcp_user_timeout().unwrap(),
             Some(UNACKNOWLEDGED_MAX)

@@ -14,10 +14,11 @@ use redis::{ConnectionAddr, Msg, RedisError};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
-use super::read_ahead::{Allowance, READ_AHEAD_BYTES, ReadAhead};
+use super::read_ahead::{Allowance, ReadAhead};
 use super::rejections::Rejections;
 use crate::config::RedisConfig;
 use crate::ingest::{Pipeline, Source};
+use crate::limits::{REDIS_MESSAGE_BYTES_MAX, REDIS_MESSAGES_BUDGET, REDIS_READ_AHEAD_BYTES};
 
 /// Connecting, authentication and subscribing together. A frozen server's kernel still accepts.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -31,12 +32,6 @@ const PING_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// For the library's task to read what has arrived, in case this thread itself was held up.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Messages between two wake-ups of the shards, and between two chances for other tasks.
-const MESSAGES_PER_FLUSH: usize = 256;
-
-/// A message that is longer is not waited for: the library would hold all of it. Publications end at 64 KiB.
-const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
-
 /// Why there is no connection.
 #[derive(Debug)]
 pub(super) enum Lost {
@@ -48,7 +43,7 @@ pub(super) enum Lost {
     Closed,
     /// It gives no sign of life.
     Silent,
-    /// A message exceeds [`MESSAGE_BYTES_MAX`].
+    /// A message exceeds [`REDIS_MESSAGE_BYTES_MAX`].
     MessageTooLarge,
 }
 
@@ -60,7 +55,10 @@ impl fmt::Display for Lost {
             Self::Closed => f.write_str("the server closed the connection"),
             Self::Silent => write!(f, "no answer to a ping within {PING_TIMEOUT:?}"),
             Self::MessageTooLarge => {
-                write!(f, "a message is longer than {MESSAGE_BYTES_MAX} bytes")
+                write!(
+                    f,
+                    "a message is longer than {REDIS_MESSAGE_BYTES_MAX} bytes"
+                )
             }
         }
     }
@@ -157,7 +155,7 @@ async fn publish_all(
     pipeline: &Rc<RefCell<Pipeline>>,
     rejections: &Rejections,
 ) -> Lost {
-    let mut messages = Vec::with_capacity(MESSAGES_PER_FLUSH);
+    let mut messages = Vec::with_capacity(REDIS_MESSAGES_BUDGET);
     loop {
         let ended = take_messages(&mut stream, allowance, &mut messages).await;
         publish(&mut messages, &mut pipeline.borrow_mut(), rejections);
@@ -187,13 +185,13 @@ async fn take_messages(
 ) -> Result<(), Lost> {
     let mut bytes_without_message = 0;
     let take = poll_fn(|context| {
-        while messages.len() < MESSAGES_PER_FLUSH {
+        while messages.len() < REDIS_MESSAGES_BUDGET {
             match stream.poll_next_unpin(context) {
                 Poll::Ready(Some(message)) => messages.push(message),
                 Poll::Ready(None) => return Poll::Ready(Err(Lost::Closed)),
                 Poll::Pending => {
                     if allowance.allow(context) {
-                        bytes_without_message += READ_AHEAD_BYTES;
+                        bytes_without_message += REDIS_READ_AHEAD_BYTES;
                     }
                     break;
                 }
@@ -201,7 +199,7 @@ async fn take_messages(
         }
         if !messages.is_empty() {
             Poll::Ready(Ok(()))
-        } else if bytes_without_message > MESSAGE_BYTES_MAX {
+        } else if bytes_without_message > REDIS_MESSAGE_BYTES_MAX {
             Poll::Ready(Err(Lost::MessageTooLarge))
         } else {
             Poll::Pending

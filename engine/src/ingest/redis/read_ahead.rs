@@ -6,7 +6,7 @@
 //!                 └────────── allow(): the queue was found empty ──────────────┘
 //! ```
 //! The library's task moves whatever the socket has into a queue without end. So the socket is wrapped: it
-//! gives out [`READ_AHEAD_BYTES`], then nothing until the source has emptied the queue. What we can't keep up
+//! gives out [`REDIS_READ_AHEAD_BYTES`], then nothing until the source has emptied the queue. What we can't keep up
 //! with then stays in the kernel and in Redis, which cuts off a subscriber that holds too much there
 //! (`client-output-buffer-limit pubsub`, by default 32 MiB, or 8 MiB for a minute); we reconnect.
 
@@ -16,12 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use crate::limits::REDIS_READ_AHEAD_BYTES;
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-/// Bytes read beyond what the source has seen. About 1 300 updates of 200 bytes: more than one drain takes,
-/// less than a shard's mailbox.
-pub(super) const READ_AHEAD_BYTES: u64 = 256 * 1024;
 
 /// What both sides share. All of it is used on one thread; it is `Sync` because the library wants its
 /// streams to be `Send`.
@@ -42,7 +39,7 @@ impl Allowance {
         let allowance = Self::default();
         allowance
             .read_max
-            .store(READ_AHEAD_BYTES, Ordering::Relaxed);
+            .store(REDIS_READ_AHEAD_BYTES, Ordering::Relaxed);
         Arc::new(allowance)
     }
 
@@ -59,7 +56,7 @@ impl Allowance {
         let read = self.bytes_read();
         let held = read >= self.read_max.load(Ordering::Relaxed);
         self.read_max
-            .store(read + READ_AHEAD_BYTES, Ordering::Relaxed);
+            .store(read + REDIS_READ_AHEAD_BYTES, Ordering::Relaxed);
         if held {
             self.reader.wake();
         }
@@ -159,13 +156,13 @@ mod tests {
             }
             total
         };
-        assert_eq!(read(), READ_AHEAD_BYTES);
+        assert_eq!(read(), REDIS_READ_AHEAD_BYTES);
         assert_eq!(read(), 0);
         assert!(
             allowance.allow(&Context::from_waker(&waker)),
             "the reader was held"
         );
-        assert_eq!(read(), READ_AHEAD_BYTES);
-        assert_eq!(allowance.bytes_read(), 2 * READ_AHEAD_BYTES);
+        assert_eq!(read(), REDIS_READ_AHEAD_BYTES);
+        assert_eq!(allowance.bytes_read(), 2 * REDIS_READ_AHEAD_BYTES);
     }
 }
