@@ -23,6 +23,7 @@ fn world(clients: usize, own_sets: bool) -> SimulatedDriver {
             topics_max: 100_000,
         },
         coalesce_max_ns: 0,
+        seed: 1,
     };
     let shard = Shard::new(config, SimulatedDriver::start());
     let mut driver = SimulatedDriver::new(shard, 1, FaultRates::default());

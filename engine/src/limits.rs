@@ -67,6 +67,13 @@ pub const SUBMISSION_ENTRIES: u32 = 256;
 /// A handshake that takes longer is closed.
 pub const HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
 
+/// A WebSocket ping goes to each client that often, and clients are told so.
+pub const HEARTBEAT_INTERVAL_MS: u32 = 30_000;
+
+/// Heartbeats in a row at which a client had given no sign of life since the one before. Beyond it the
+/// client is reset.
+pub const HEARTBEATS_MISSED_MAX: u8 = 1;
+
 /// From the first step of closing until the descriptor goes, whatever the peer does.
 pub const CLOSE_TIMEOUT_MS: u64 = 1_000;
 

@@ -123,6 +123,7 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
             epoch: epoch.clone(),
             limits: config.limits,
             coalesce_max_ns: nanoseconds(config.coalesce_max),
+            seed: RandomState::new().hash_one(shard),
         };
         let thread = ShardThread {
             config: shard_config,

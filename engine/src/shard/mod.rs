@@ -39,6 +39,7 @@ use crate::limits::{
     CONTROL_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, Limits, PENDING_FRAMES_MAX, RETRY_PAUSE_MS,
 };
 use crate::mailbox::{SharedUpdate, TopicId};
+use crate::random::Random;
 use connection::{Connection, InFlight, Inbound, Phase};
 use fanout::{Batches, Coalescer, Dispatch};
 use metrics::{Counters, HandshakeResult, ShardMetrics};
@@ -47,9 +48,6 @@ use outbound::{BytesPool, Outbound, OutboundPool};
 pub use outbound::{Ledger, Mode};
 use timer::{TimerKind, TimingWheel};
 use topics::{FrameIndex, FrameSlab, GroupId, Groups, TopicIndex, Topics};
-
-/// Told to clients, which may then expect a sign of life at least that often.
-pub(crate) const HEARTBEAT_INTERVAL_MS: u32 = 30_000;
 
 /// What a shard is told once.
 #[derive(Clone, Debug)]
@@ -62,6 +60,8 @@ pub struct ShardConfig {
     pub limits: Limits,
     /// How long a busy shard may hold updates back to send more of them together; 0 = never.
     pub coalesce_max_ns: u64,
+    /// Spreads heartbeats; the same seed gives the same run.
+    pub seed: u64,
 }
 
 /// Whether the process may serve one more connection.
@@ -104,6 +104,7 @@ pub struct Shard {
     interest_changes: Vec<(TopicId, bool)>,
     ledger: Ledger,
     counters: Counters,
+    random: Random,
     due: Vec<(ConnectionId, TimerKind)>,
     /// The moment of the last call that brought one.
     now: Now,
@@ -115,6 +116,7 @@ impl Shard {
     pub fn new(config: ShardConfig, now: Now) -> Self {
         let topics = Topics::new(config.limits.topics_max as usize);
         let coalescer = Coalescer::new(config.coalesce_max_ns);
+        let random = Random::new(config.seed);
         Self {
             config,
             connections: Vec::new(),
@@ -138,6 +140,7 @@ impl Shard {
             interest_changes: Vec::new(),
             ledger: Ledger::default(),
             counters: Counters::default(),
+            random,
             due: Vec::new(),
             now,
         }
@@ -178,6 +181,7 @@ impl Shard {
     pub fn handle_input(&mut self, connection: ConnectionId, bytes: &[u8], now: Now) {
         self.now = now;
         if self.is_current(connection) {
+            self.connections[connection.index()].heard = true;
             self.dispatch_input(connection.slot, bytes, now);
         }
     }
@@ -603,7 +607,7 @@ impl Shard {
         }
     }
 
-    fn timer_fired(&mut self, slot: u32, kind: TimerKind, _now: Now) {
+    fn timer_fired(&mut self, slot: u32, kind: TimerKind, now: Now) {
         let connection = &mut self.connections[slot as usize];
         match kind {
             TimerKind::Handshake if connection.phase == Phase::Handshake => {
@@ -613,6 +617,7 @@ impl Shard {
             // A peer that has not taken the last bytes by now reads nothing: only a reset reaches it.
             TimerKind::Close if connection.phase == Phase::Flushing => self.end(slot, None, true),
             TimerKind::Close if connection.phase == Phase::Lingering => self.end(slot, None, false),
+            TimerKind::Heartbeat => self.heartbeat(slot, now),
             TimerKind::RetrySend => {
                 connection.retry_armed = false;
                 self.schedule_flush(slot);

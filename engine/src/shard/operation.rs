@@ -85,11 +85,13 @@ pub enum CloseReason {
     Overload,
     /// The engine shuts down.
     Shutdown,
+    /// No sign of life for two heartbeats.
+    Silent,
 }
 
 impl CloseReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ClientClosed,
         Self::Eof,
         Self::Failed,
@@ -101,6 +103,7 @@ impl CloseReason {
         Self::InboundMemory,
         Self::Overload,
         Self::Shutdown,
+        Self::Silent,
     ];
 
     /// The label.
@@ -118,6 +121,7 @@ impl CloseReason {
             Self::InboundMemory => "inbound_memory",
             Self::Overload => "overload",
             Self::Shutdown => "shutdown",
+            Self::Silent => "silent",
         }
     }
 }

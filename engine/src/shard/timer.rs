@@ -10,6 +10,8 @@ pub(super) enum TimerKind {
     Handshake,
     /// The close sequence must be over.
     Close,
+    /// The next ping.
+    Heartbeat,
     /// Try sending again after the kernel had no memory.
     RetrySend,
 }

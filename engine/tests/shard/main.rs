@@ -5,6 +5,7 @@ mod a_full_queue_ends_on_the_newest_value;
 mod closing_delivers_the_last_bytes;
 mod fan_out_reaches_every_subscriber_once;
 mod faults_lose_nothing;
+mod heartbeats_find_who_is_gone;
 mod inbound_is_bounded;
 mod snapshots_come_before_live_values;
 mod world;

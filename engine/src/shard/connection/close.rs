@@ -90,6 +90,7 @@ impl Shard {
         }
         if let Some(mut outbound) = connection.outbound.take() {
             outbound.abandon_send(&mut self.pool, &mut self.frames, &mut self.ledger);
+            outbound.ping = false;
             outbound.pong = None;
             outbound.control.clear();
             self.outbounds.give_back(outbound);

@@ -9,6 +9,7 @@
 //! EOF, failure and the close timeout lead to `Ended` from anywhere.
 
 mod close;
+mod heartbeat;
 mod session;
 mod state;
 mod upgrade;

@@ -93,6 +93,10 @@ pub(in crate::shard) struct Connection {
     pub(in crate::shard) receiving_paused: bool,
     /// The peer will send no more.
     pub(in crate::shard) eof: bool,
+    /// Bytes came since the last heartbeat.
+    pub(in crate::shard) heard: bool,
+    /// Heartbeats in a row at which none had come.
+    pub(in crate::shard) heartbeats_missed: u8,
     pub(in crate::shard) close_reason: Option<CloseReason>,
 }
 
@@ -117,6 +121,8 @@ impl Connection {
             retry_armed: false,
             receiving_paused: false,
             eof: false,
+            heard: false,
+            heartbeats_missed: 0,
             close_reason: None,
         }
     }

@@ -12,9 +12,10 @@ use tickwire_protocol::handshake::{
 
 use super::{Inbound, Phase};
 use crate::clock::Now;
+use crate::limits::HEARTBEAT_INTERVAL_MS;
+use crate::shard::Shard;
 use crate::shard::metrics::HandshakeResult;
 use crate::shard::operation::CloseReason;
-use crate::shard::{HEARTBEAT_INTERVAL_MS, Shard};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -128,6 +129,7 @@ impl Shard {
             append_switching_protocols(out, key);
             append_connected(out, &client_id, &epoch, HEARTBEAT_INTERVAL_MS, now.wall);
         });
+        self.start_heartbeat(slot, now);
         if let Some(ticker) = ticker {
             self.subscribe_by_path(slot, ticker, now);
         }

@@ -9,7 +9,7 @@
 //!      ▲                                  │                                       │
 //!      └────────── everything sent ───────┴───────────────────────────────────────┘
 //! ```
-//! Order within one send: rest of a partly sent frame, pong, replies, snapshots, values that came back
+//! Order within one send: rest of a partly sent frame, replies, ping and pong, snapshots, values that came back
 //! from a short send, ring, dirty topics. Per topic that is the order of ingest.
 
 mod dirty;

@@ -24,6 +24,8 @@ pub(in crate::shard) struct Outbound {
     pub(super) partial: Vec<u8>,
     /// `partial` ends a value, which counts as in flight until its last byte is taken.
     pub(super) partial_is_value: bool,
+    /// A heartbeat is due; several are one.
+    pub(in crate::shard) ping: bool,
     /// Answer to the newest ping; older ones need none (RFC 6455 section 5.5.3).
     pub(in crate::shard) pong: Option<ControlPayload>,
     /// Complete frames of replies.
@@ -53,6 +55,7 @@ impl Outbound {
 
     pub(in crate::shard) fn is_empty(&self) -> bool {
         self.partial.is_empty()
+            && !self.ping
             && self.pong.is_none()
             && self.control.is_empty()
             && self.has_no_values()

@@ -56,10 +56,14 @@ impl Outbound {
             });
         }
         let start = buffer.len();
+        // Replies first: the first of them is the answer to the upgrade, which no frame may precede.
+        buffer.append(&mut self.control);
+        if std::mem::take(&mut self.ping) {
+            append_control(buffer, ControlOpcode::Ping, &[]);
+        }
         if let Some(pong) = self.pong.take() {
             append_control(buffer, ControlOpcode::Pong, pong.as_bytes());
         }
-        buffer.append(&mut self.control);
         if start < buffer.len() {
             self.segments.push(Segment {
                 start,
