@@ -64,6 +64,12 @@ pub const RECEIVE_BUFFER_BYTES: u32 = 4_096;
 /// Entries of the submission queue: a chunk of sends and what else a turn may add.
 pub const SUBMISSION_ENTRIES: u32 = 256;
 
+/// Body of an answer to `GET /api/quotes`. A larger one is refused with 400: the client asks for fewer.
+pub const QUOTES_BYTES_MAX: usize = 1024 * 1024;
+
+/// An HTTP answer that takes longer to be read is cut off.
+pub const ANSWER_TIMEOUT_MS: u64 = 10_000;
+
 /// A handshake that takes longer is closed.
 pub const HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
 
@@ -74,7 +80,7 @@ pub const HEARTBEAT_INTERVAL_MS: u32 = 30_000;
 /// client is reset.
 pub const HEARTBEATS_MISSED_MAX: u8 = 1;
 
-/// From the first step of closing until the descriptor goes, whatever the peer does.
+/// For a close frame to be taken by the kernel, and again for the peer's FIN; then the descriptor goes.
 pub const CLOSE_TIMEOUT_MS: u64 = 1_000;
 
 /// Pause after the kernel had no memory for a send, and after it had no descriptor for an accept.

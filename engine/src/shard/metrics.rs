@@ -13,6 +13,8 @@ pub enum HandshakeResult {
     Accepted,
     /// An HTTP page.
     Page,
+    /// Last values over HTTP.
+    Quotes,
     /// 400 or 431.
     Malformed,
     /// 404.
@@ -29,9 +31,10 @@ pub enum HandshakeResult {
 
 impl HandshakeResult {
     /// The labels, in the order of the variants.
-    pub const LABELS: [&'static str; 8] = [
+    pub const LABELS: [&'static str; 9] = [
         "accepted",
         "page",
+        "quotes",
         "malformed",
         "not_found",
         "method_not_allowed",

@@ -615,14 +615,16 @@ impl Shard {
                 self.end(slot, Some(CloseReason::HandshakeTimeout), false);
             }
             // A peer that has not taken the last bytes by now reads nothing: only a reset reaches it.
-            TimerKind::Close if connection.phase == Phase::Flushing => self.end(slot, None, true),
-            TimerKind::Close if connection.phase == Phase::Lingering => self.end(slot, None, false),
+            TimerKind::Flush if connection.phase == Phase::Flushing => self.end(slot, None, true),
+            TimerKind::Linger if connection.phase == Phase::Lingering => {
+                self.end(slot, None, false)
+            }
             TimerKind::Heartbeat => self.heartbeat(slot, now),
             TimerKind::RetrySend => {
                 connection.retry_armed = false;
                 self.schedule_flush(slot);
             }
-            TimerKind::Handshake | TimerKind::Close => {}
+            TimerKind::Handshake | TimerKind::Flush | TimerKind::Linger => {}
         }
     }
 

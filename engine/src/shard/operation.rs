@@ -69,8 +69,8 @@ pub enum CloseReason {
     Eof,
     /// The connection failed.
     Failed,
-    /// The answer to the HTTP request was no upgrade.
-    HandshakeRefused,
+    /// An HTTP answer was given instead of a session.
+    Answered,
     /// No complete request within the time.
     HandshakeTimeout,
     /// No capacity for one more connection.
@@ -95,7 +95,7 @@ impl CloseReason {
         Self::ClientClosed,
         Self::Eof,
         Self::Failed,
-        Self::HandshakeRefused,
+        Self::Answered,
         Self::HandshakeTimeout,
         Self::Capacity,
         Self::ProtocolError,
@@ -113,7 +113,7 @@ impl CloseReason {
             Self::ClientClosed => "client_closed",
             Self::Eof => "eof",
             Self::Failed => "failed",
-            Self::HandshakeRefused => "handshake_refused",
+            Self::Answered => "answered",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Capacity => "capacity",
             Self::ProtocolError => "protocol_error",

@@ -8,8 +8,10 @@ use super::operation::ConnectionId;
 pub(super) enum TimerKind {
     /// The request head must be complete.
     Handshake,
-    /// The close sequence must be over.
-    Close,
+    /// The last bytes must have been sent.
+    Flush,
+    /// The peer must have sent its FIN.
+    Linger,
     /// The next ping.
     Heartbeat,
     /// Try sending again after the kernel had no memory.
@@ -118,7 +120,7 @@ mod tests {
     fn a_timer_fires_once_never_early_and_at_most_a_tick_late() {
         for deadline_ms in [0, 1, 15, 16, 17, 1_000, 10_000, 16_384, 40_000] {
             let mut wheel = TimingWheel::new();
-            wheel.arm(deadline_ms * MS, CONNECTION, TimerKind::Close);
+            wheel.arm(deadline_ms * MS, CONNECTION, TimerKind::Linger);
             let mut fired_at = None;
             for now_ms in 0..deadline_ms + 100 {
                 for _ in 0..expired(&mut wheel, now_ms * MS) {
@@ -146,8 +148,8 @@ mod tests {
     #[test]
     fn the_next_deadline_is_not_after_the_earliest_timer() {
         let mut wheel = TimingWheel::new();
-        wheel.arm(700 * MS, CONNECTION, TimerKind::Close);
-        wheel.arm(300 * MS, CONNECTION, TimerKind::Close);
+        wheel.arm(700 * MS, CONNECTION, TimerKind::Linger);
+        wheel.arm(300 * MS, CONNECTION, TimerKind::Linger);
         let deadline = wheel.next_deadline_ns().unwrap();
         assert!((300 * MS..=316 * MS).contains(&deadline));
     }

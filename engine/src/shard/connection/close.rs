@@ -8,7 +8,7 @@ use tickwire_protocol::frame::append_close;
 
 use super::{InFlight, Phase};
 use crate::clock::Now;
-use crate::limits::CLOSE_TIMEOUT_MS;
+use crate::limits::{ANSWER_TIMEOUT_MS, CLOSE_TIMEOUT_MS};
 use crate::shard::Shard;
 use crate::shard::operation::{CloseReason, Operation};
 use crate::shard::timer::TimerKind;
@@ -31,19 +31,24 @@ impl Shard {
         self.leave_group(slot);
         append_close(&mut self.outbound(slot).control, code, text);
         let now = self.now;
-        self.begin_flushing(slot, reason, now);
+        self.begin_flushing(slot, reason, now, CLOSE_TIMEOUT_MS);
     }
 
-    /// Ends a connection once what is queued in replies has been sent.
-    pub(in crate::shard) fn begin_flushing(&mut self, slot: u32, reason: CloseReason, now: Now) {
+    /// Ends a connection whose HTTP answer is queued.
+    pub(in crate::shard) fn begin_answer(&mut self, slot: u32, reason: CloseReason, now: Now) {
+        self.begin_flushing(slot, reason, now, ANSWER_TIMEOUT_MS);
+    }
+
+    /// Ends a connection once what is queued in replies has been sent, within `timeout_ms`.
+    fn begin_flushing(&mut self, slot: u32, reason: CloseReason, now: Now, timeout_ms: u64) {
         let connection = &mut self.connections[slot as usize];
         connection.phase = Phase::Flushing;
         connection.close_reason = Some(reason);
         self.drop_inbound(slot);
-        let deadline_ns = now.monotonic_ns + CLOSE_TIMEOUT_MS * 1_000_000;
+        let deadline_ns = now.monotonic_ns + timeout_ms * 1_000_000;
         let connection = &mut self.connections[slot as usize];
         self.timers
-            .arm(deadline_ns, connection.id(slot), TimerKind::Close);
+            .arm(deadline_ns, connection.id(slot), TimerKind::Flush);
         let was_paused = std::mem::take(&mut connection.receiving_paused);
         if was_paused {
             // What the peer sends is discarded from now on, but it must be read.
@@ -61,6 +66,8 @@ impl Shard {
             return self.end(slot, None, false);
         }
         connection.phase = Phase::Lingering;
+        let deadline_ns = self.now.monotonic_ns + CLOSE_TIMEOUT_MS * 1_000_000;
+        self.timers.arm(deadline_ns, id, TimerKind::Linger);
         self.operations.push_back(Operation::ShutdownWrite(id));
     }
 

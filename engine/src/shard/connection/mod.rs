@@ -10,6 +10,7 @@
 
 mod close;
 mod heartbeat;
+mod quotes;
 mod session;
 mod state;
 mod upgrade;

@@ -10,18 +10,19 @@ use tickwire_protocol::handshake::{
     parse_request,
 };
 
-use super::{Inbound, Phase};
+use super::{Inbound, Phase, quotes};
 use crate::clock::Now;
 use crate::limits::HEARTBEAT_INTERVAL_MS;
 use crate::shard::Shard;
 use crate::shard::metrics::HandshakeResult;
 use crate::shard::operation::CloseReason;
 
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
 const HOME: &str = "Tickwire: market data over WebSocket.\n\n\
     Connect to /ws and send {\"action\":\"subscribe\",\"symbols\":[\"RELIANCE\",\"TCS\"]}\n\
-    or connect to /ws/stocks/RELIANCE, which is subscribed already.\n";
+    or connect to /ws/stocks/RELIANCE, which is subscribed already,\n\
+    or poll /api/quotes?symbols=RELIANCE,TCS\n";
 
 /// Seconds a client should wait when there is no capacity.
 const RETRY_AFTER_S: &str = "5";
@@ -33,6 +34,8 @@ enum Answer<'b> {
         key: &'b str,
         ticker: Option<ChannelName>,
     },
+    /// The last values over HTTP.
+    Quotes(Request<'b>),
     /// An HTTP response, after which the connection closes.
     Response(Response),
 }
@@ -93,8 +96,9 @@ impl Shard {
         };
         match answer {
             Answer::Session { key, ticker } => self.open_session(slot, key, ticker, now),
+            Answer::Quotes(request) => self.answer_quotes(slot, &request, now),
             Answer::Response(response) => {
-                self.respond(slot, &response, CloseReason::HandshakeRefused, now);
+                self.respond(slot, &response, CloseReason::Answered, now);
             }
         }
         Some(used)
@@ -146,7 +150,7 @@ impl Shard {
                 response.body.as_bytes(),
             );
         });
-        self.begin_flushing(slot, reason, now);
+        self.begin_answer(slot, reason, now);
     }
 }
 
@@ -167,12 +171,13 @@ fn route<'b>(request: &Request<'b>) -> Answer<'b> {
     let ticker = match request.path {
         "/ws" => None,
         "/" => return Answer::Response(home(request)),
+        quotes::PATH => return Answer::Quotes(*request),
         path => match path.strip_prefix("/ws/stocks/").and_then(ticker_of) {
             Some(ticker) => Some(ticker),
             None => {
                 return Answer::Response(Response::new(
                     404,
-                    "there is nothing here; connect to /ws or /ws/stocks/{ticker}\n",
+                    "there is nothing here; see /, /ws, /ws/stocks/{ticker} and /api/quotes?symbols=\n",
                     HandshakeResult::NotFound,
                 ));
             }
