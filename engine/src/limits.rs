@@ -104,6 +104,9 @@ pub const REDIS_MESSAGES_BUDGET: usize = 256;
 /// A Redis message that is longer is not waited for: the connection is replaced. Publications end at 64 KiB.
 pub const REDIS_MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// Orders of the control channel that wait for the shards. One more is lost, and counted.
+pub const ORDERS_MAX: usize = 64;
+
 /// Open admin connections: scrapers, probes, publishers. One more is closed unanswered.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 

@@ -257,8 +257,9 @@ impl Ingest {
             };
             let pipeline = Pipeline::new(pipeline_config, Clock::start(), vec![sender]);
             let pipeline = Rc::new(RefCell::new(pipeline));
-            let state = SourceState::down(Source::Redis);
-            let source = ingest::redis::run(config, pipeline.clone(), state.clone());
+            let state = SourceState::starting(Source::Redis);
+            let (orders, _orders_given) = tokio::sync::mpsc::channel(1);
+            let source = ingest::redis::run(config, pipeline.clone(), state.clone(), orders);
             let show = async {
                 loop {
                     tokio::time::sleep(Duration::from_millis(1)).await;

@@ -120,7 +120,7 @@ async fn publish(state: &AdminState, request: Request<Incoming>) -> Answer {
                 Refused::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 Refused::Timeout => StatusCode::REQUEST_TIMEOUT,
                 Refused::Body(_) => StatusCode::BAD_REQUEST,
-                Refused::Redis(_) => StatusCode::SERVICE_UNAVAILABLE,
+                Refused::Redis(_) | Refused::Paused => StatusCode::SERVICE_UNAVAILABLE,
             };
             let mut answer = failure(status, &refused.to_string());
             if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -14,6 +14,7 @@ use tickwire_protocol::publication::RejectReason;
 use super::AdminState;
 use super::exposition::Exposition;
 use super::process::ProcessReading;
+use crate::ingest::orders::Ordered;
 use crate::ingest::source_state::SourceHealth;
 use crate::ingest::{IngestMetrics, Source};
 use crate::shard::metrics::{Action, HandshakeResult, ShardMetrics};
@@ -135,6 +136,16 @@ impl Scrape {
             "Keys that objects lost because they were not in canonical form.",
             ingest.keys_dropped,
         )?;
+        out.counter(
+            "tickwire_ingest_paused_total",
+            "Payloads dropped because the control channel had paused ingest.",
+            ingest.paused,
+        )?;
+        out.counters(
+            "tickwire_control_messages_total",
+            "Messages of the control channel, by what became of them.",
+            labelled("action", Ordered::LABELS, ingest.orders),
+        )?;
         out.counters(
             "tickwire_mailbox_conflated_total",
             "Updates that a newer one replaced while the shard's mailbox was full.",
@@ -212,6 +223,11 @@ impl Scrape {
     }
 
     fn encode_traffic(&self, out: &mut Exposition<'_>) -> fmt::Result {
+        out.counter(
+            "tickwire_broadcasts_withheld_total",
+            "Broadcasts that a client did not get because it does not read its replies.",
+            self.sum(|shard| shard.counters.broadcasts_withheld),
+        )?;
         out.counter(
             "tickwire_snapshots_sent_total",
             "Last values sent for a subscribe.",

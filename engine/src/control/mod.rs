@@ -9,6 +9,7 @@
 mod admin;
 mod exposition;
 mod metrics;
+pub mod orders;
 mod process;
 mod publish;
 mod shards;

@@ -50,6 +50,8 @@ pub(super) enum Refused {
     Body(Box<dyn std::error::Error + Send + Sync>),
     /// Redis did not take it; the publisher tries again.
     Redis(PublishError),
+    /// The control channel has paused ingest; the publisher tries again later.
+    Paused,
 }
 
 impl Publishing {
@@ -64,6 +66,7 @@ impl Publishing {
     pub(super) async fn publish(&self, body: Incoming) -> Result<PublishAnswer, Refused> {
         let payload = read(body).await?;
         let published = match &self.redis {
+            None if self.pipeline.borrow().is_paused() => return Err(Refused::Paused),
             None => self.publish_here(&payload),
             Some(redis) => self.publish_to_redis(redis, &payload).await?,
         };
@@ -139,6 +142,7 @@ impl From<Published> for PublishAnswer {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Paused => f.write_str("ingest is paused; try again when it was resumed"),
             Self::TooLarge => {
                 write!(
                     f,

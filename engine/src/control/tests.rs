@@ -313,7 +313,7 @@ impl Server {
             };
             let pipeline = Pipeline::new(config, Clock::start(), vec![sender]);
             let sources = sources.into_iter().map(|(source, health)| {
-                let state = SourceState::down(source);
+                let state = SourceState::starting(source);
                 state.set(health);
                 state
             });

@@ -1,5 +1,7 @@
 //! Messages from the control plane into a shard's thread, seen between two chunks of operations.
 
+use std::sync::Arc;
+
 use crossbeam_channel::Sender;
 use tickwire_ring::Waker;
 use tokio::sync::oneshot;
@@ -11,6 +13,10 @@ use crate::shard::metrics::ShardMetrics;
 pub enum ShardCommand {
     /// Send the metrics as they are now; they are balanced.
     ReadMetrics(oneshot::Sender<ShardMetrics>),
+    /// Send this complete frame to every session.
+    Broadcast(Arc<[u8]>),
+    /// End the session with this client id with 1008, if it lives here.
+    Disconnect(String),
     /// Accept nobody any more, end all sessions, and return when the last connection is gone.
     Shutdown,
 }

@@ -7,6 +7,7 @@
 //! ```
 //! All of it runs on the ingest thread. Nothing here waits for a shard: a full mailbox conflates.
 
+pub mod orders;
 mod pipeline;
 pub mod redis;
 pub mod simulated;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tickwire_protocol::publication::{Publication, PublicationDecoder, RejectReason};
 
+use super::orders::Ordered;
 use super::topics::PublishedTopics;
 use crate::clock::{Clock, Now};
 use crate::mailbox::{MailboxSender, Update};
@@ -43,6 +44,10 @@ pub struct IngestMetrics {
     pub rejected: [u64; RejectReason::ALL.len()],
     /// Equal objects within the window.
     pub duplicates: u64,
+    /// Control messages by [`Ordered`].
+    pub orders: [u64; Ordered::LABELS.len()],
+    /// Payloads dropped while ingest was paused.
+    pub paused: u64,
     /// Keys that a rebuilt object lost.
     pub keys_dropped: u64,
     /// Channels published so far.
@@ -65,6 +70,8 @@ pub struct Published {
 pub struct Pipeline {
     config: PipelineConfig,
     clock: Clock,
+    /// The control channel said so: what arrives is dropped before it gets a sequence.
+    paused: bool,
     decoder: PublicationDecoder,
     publisher: Publisher,
 }
@@ -91,6 +98,7 @@ impl Pipeline {
         Self {
             config,
             clock,
+            paused: false,
             decoder: PublicationDecoder::new(),
             publisher,
         }
@@ -108,6 +116,10 @@ impl Pipeline {
         payload: &[u8],
         channel_symbol: Option<&str>,
     ) -> Published {
+        if self.paused {
+            self.publisher.metrics.paused += 1;
+            return Published::default();
+        }
         let now = self.clock.now();
         let window_ns = self.config.duplicate_window_ns;
         let mut published = Published::default();
@@ -129,6 +141,22 @@ impl Pipeline {
             publisher.metrics.rejected[*reason as usize] += 1;
         }
         published
+    }
+
+    /// Whether what is published is dropped.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Counts a control message.
+    pub fn note_order(&mut self, ordered: Ordered) {
+        self.publisher.metrics.orders[ordered as usize] += 1;
+    }
+
+    /// Drops what is published from now on, or takes it in again.
+    pub fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
     }
 
     /// Wakes the shards that sleep and have a subscriber for something that was published.

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use tokio::sync::Notify;
+
 use super::Source;
 
 /// The state of one source; clones share it.
@@ -10,11 +12,14 @@ use super::Source;
 pub struct SourceState {
     source: Source,
     health: Rc<Cell<SourceHealth>>,
+    changed: Rc<Notify>,
 }
 
 /// Whether a source delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceHealth {
+    /// It is being connected for the first time; nothing is known to be wrong.
+    Starting,
     /// What is published arrives.
     Up,
     /// What is published meanwhile is lost to this process.
@@ -24,10 +29,11 @@ pub enum SourceHealth {
 impl SourceState {
     /// A source that has not delivered yet.
     #[must_use]
-    pub fn down(source: Source) -> Self {
+    pub fn starting(source: Source) -> Self {
         Self {
             source,
-            health: Rc::new(Cell::new(SourceHealth::Down)),
+            health: Rc::new(Cell::new(SourceHealth::Starting)),
+            changed: Rc::default(),
         }
     }
 
@@ -37,12 +43,20 @@ impl SourceState {
         Self {
             source,
             health: Rc::new(Cell::new(SourceHealth::Up)),
+            changed: Rc::default(),
         }
     }
 
     /// Notes the state.
     pub fn set(&self, health: SourceHealth) {
-        self.health.set(health);
+        if self.health.replace(health) != health {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Returns when the state has changed since the last call returned. One task may wait.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// The state.
@@ -64,7 +78,7 @@ impl SourceHealth {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Up => "up",
-            Self::Down => "down",
+            Self::Starting | Self::Down => "down",
         }
     }
 }

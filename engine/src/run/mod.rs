@@ -22,7 +22,7 @@ use std::time::Duration;
 use tickwire_ring::{FileLimit, SetupError, raise_file_limit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{Sender, UnboundedReceiver, channel, unbounded_channel};
 use tracing::{info, warn};
 
 use crate::clock::Clock;
@@ -30,10 +30,11 @@ use crate::config::Config;
 use crate::control::{self, AdminState};
 use crate::driver::command::{ShardCommand, ShardHandle};
 use crate::driver::uring::{ListenError, Listeners, OpenConnections, WakeRing};
+use crate::ingest::orders::Order;
 use crate::ingest::redis::RedisPublisher;
 use crate::ingest::source_state::SourceState;
 use crate::ingest::{self, Pipeline, PipelineConfig, Source};
-use crate::limits::{MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, REFUSAL_SLOTS};
+use crate::limits::{MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, ORDERS_MAX, REFUSAL_SLOTS};
 use crate::mailbox::{MailboxConfig, MailboxSender, mailbox};
 use crate::shard::ShardConfig;
 use banner::Banner;
@@ -219,7 +220,12 @@ impl Engine {
         )));
         tokio_uring::spawn(refill_when_drained(drained, pipeline.clone()));
         let draining = Rc::new(Cell::new(false));
-        let sources = start_sources(&config, clock, &pipeline);
+        let (orders, orders_given) = channel(ORDERS_MAX);
+        tokio_uring::spawn(control::orders::carry_out(orders_given, handles.clone()));
+        let sources = start_sources(&config, clock, &pipeline, orders);
+        for source in &sources {
+            tokio_uring::spawn(control::orders::announce(source.clone(), handles.clone()));
+        }
         let publisher = config.redis.map(RedisPublisher::new);
         let admin_state = AdminState::new(
             handles.clone(),
@@ -264,12 +270,18 @@ fn start_sources(
     config: &Config,
     clock: Clock,
     pipeline: &Rc<RefCell<Pipeline>>,
+    orders: Sender<Order>,
 ) -> Vec<SourceState> {
     let mut sources = Vec::new();
     if let Some(redis) = &config.redis {
-        let state = SourceState::down(Source::Redis);
+        let state = SourceState::starting(Source::Redis);
         sources.push(state.clone());
-        tokio_uring::spawn(ingest::redis::run(redis.clone(), pipeline.clone(), state));
+        tokio_uring::spawn(ingest::redis::run(
+            redis.clone(),
+            pipeline.clone(),
+            state,
+            orders,
+        ));
     }
     if let Some(feed) = config.simulate {
         sources.push(SourceState::up(Source::Simulated));

@@ -90,6 +90,8 @@ pub struct Counters {
     pub closes: [u64; CloseReason::ALL.len()],
     /// Last values sent for a subscribe.
     pub snapshots: u64,
+    /// Broadcasts that a client did not get because it does not read its replies.
+    pub broadcasts_withheld: u64,
     /// Sends whose outcome is known.
     pub sends: u64,
     /// Bytes that the kernel took.

@@ -305,10 +305,42 @@ impl Shard {
         }
     }
 
+    /// Sends a complete frame to every session, among the replies. A client that does not read its replies
+    /// does not get it: its queue of replies is bounded.
+    pub fn handle_broadcast(&mut self, frame: &[u8], now: Now) {
+        self.now = now;
+        for slot in 0..self.slots() {
+            let connection = &self.connections[slot as usize];
+            if connection.phase != Phase::Open {
+                continue;
+            }
+            let waiting = connection
+                .outbound
+                .as_ref()
+                .map_or(0, |outbound| outbound.control.len());
+            if waiting > CONTROL_BYTES_MAX {
+                self.counters.broadcasts_withheld += 1;
+            } else {
+                self.reply(slot, |out| out.extend_from_slice(frame));
+            }
+        }
+    }
+
+    /// Ends the session of the client with this id with 1008, if it is here.
+    pub fn handle_disconnect(&mut self, client_id: &str, now: Now) {
+        self.now = now;
+        let Some(connection) = self.find_client(client_id) else {
+            return;
+        };
+        let text = "disconnected by the operator";
+        let reason = CloseReason::Disconnected;
+        self.begin_close(connection.slot, CloseCode::PolicyViolation, text, reason);
+    }
+
     /// Ends all sessions with 1012; connections that are not sessions yet are closed.
     pub fn handle_shutdown(&mut self, now: Now) {
         self.now = now;
-        for slot in 0..u32::try_from(self.connections.len()).unwrap_or(u32::MAX) {
+        for slot in 0..self.slots() {
             match self.connections[slot as usize].phase {
                 Phase::Open => {
                     let text = "the server shuts down";
@@ -417,6 +449,11 @@ impl Shard {
                 entry.generation == connection.generation
                     && !matches!(entry.phase, Phase::Free | Phase::Ended)
             })
+    }
+
+    /// One more than the largest slot in use.
+    fn slots(&self) -> u32 {
+        u32::try_from(self.connections.len()).unwrap_or(u32::MAX)
     }
 
     fn dispatch_input(&mut self, slot: u32, bytes: &[u8], now: Now) {

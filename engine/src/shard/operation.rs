@@ -87,11 +87,13 @@ pub enum CloseReason {
     Shutdown,
     /// No sign of life for two heartbeats.
     Silent,
+    /// An operator asked for it.
+    Disconnected,
 }
 
 impl CloseReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ClientClosed,
         Self::Eof,
         Self::Failed,
@@ -104,6 +106,7 @@ impl CloseReason {
         Self::Overload,
         Self::Shutdown,
         Self::Silent,
+        Self::Disconnected,
     ];
 
     /// The label.
@@ -122,6 +125,7 @@ impl CloseReason {
             Self::Overload => "overload",
             Self::Shutdown => "shutdown",
             Self::Silent => "silent",
+            Self::Disconnected => "disconnected",
         }
     }
 }

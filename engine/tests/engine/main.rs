@@ -9,6 +9,7 @@ mod harness;
 mod a_second_engine_is_refused;
 mod bad_messages_get_the_documented_error;
 mod frozen_clients_disturb_nobody;
+mod operators_give_orders;
 mod prices_arrive_byte_for_byte;
 mod redis_comes_and_goes;
 mod signals_end_it_in_order;

@@ -187,6 +187,8 @@ impl UringDriver {
             match command {
                 // The asker may have given up; that is its business.
                 ShardCommand::ReadMetrics(reply) => drop(reply.send(self.shard.metrics())),
+                ShardCommand::Broadcast(frame) => self.shard.handle_broadcast(&frame, now),
+                ShardCommand::Disconnect(client) => self.shard.handle_disconnect(&client, now),
                 ShardCommand::Shutdown => {
                     self.stopping = true;
                     self.ring.stop_accepting();

@@ -12,11 +12,13 @@ use futures_util::StreamExt as _;
 use redis::aio::{PubSub, PubSubSink, PubSubStream};
 use redis::{ConnectionAddr, Msg, RedisError};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc::Sender;
 use tokio::time::{sleep, timeout};
 
 use super::read_ahead::{Allowance, ReadAhead};
 use super::rejections::Rejections;
 use crate::config::RedisConfig;
+use crate::ingest::orders::{CONTROL_CHANNEL, Order, take as take_order};
 use crate::ingest::{Pipeline, Source};
 use crate::limits::{REDIS_MESSAGE_BYTES_MAX, REDIS_MESSAGES_BUDGET, REDIS_READ_AHEAD_BYTES};
 
@@ -115,7 +117,8 @@ impl Connection {
             ))),
         };
         let (mut sink, stream) = pubsub?.split();
-        sink.subscribe(&config.channel_updates).await?;
+        sink.subscribe((config.channel_updates.as_str(), CONTROL_CHANNEL))
+            .await?;
         Ok(Self {
             sink,
             stream,
@@ -128,6 +131,7 @@ impl Connection {
         self,
         pipeline: &Rc<RefCell<Pipeline>>,
         rejections: &Rejections,
+        orders: &Sender<Order>,
     ) -> Lost {
         let Self {
             sink,
@@ -135,7 +139,7 @@ impl Connection {
             allowance,
         } = self;
         tokio::select! {
-            lost = publish_all(stream, &allowance, pipeline, rejections) => lost,
+            lost = publish_all(stream, &allowance, pipeline, rejections, orders) => lost,
             lost = await_silence(sink, &allowance) => lost,
         }
     }
@@ -154,11 +158,17 @@ async fn publish_all(
     allowance: &Allowance,
     pipeline: &Rc<RefCell<Pipeline>>,
     rejections: &Rejections,
+    orders: &Sender<Order>,
 ) -> Lost {
     let mut messages = Vec::with_capacity(REDIS_MESSAGES_BUDGET);
     loop {
         let ended = take_messages(&mut stream, allowance, &mut messages).await;
-        publish(&mut messages, &mut pipeline.borrow_mut(), rejections);
+        publish(
+            &mut messages,
+            &mut pipeline.borrow_mut(),
+            rejections,
+            orders,
+        );
         if let Err(lost) = ended {
             return lost;
         }
@@ -167,9 +177,19 @@ async fn publish_all(
     }
 }
 
-fn publish(messages: &mut Vec<Msg>, pipeline: &mut Pipeline, rejections: &Rejections) {
+fn publish(
+    messages: &mut Vec<Msg>,
+    pipeline: &mut Pipeline,
+    rejections: &Rejections,
+    orders: &Sender<Order>,
+) {
     for message in messages.drain(..) {
         let payload = message.get_payload_bytes();
+        if message.get_channel_name() == CONTROL_CHANNEL {
+            let ordered = take_order(payload, pipeline, orders);
+            pipeline.note_order(ordered);
+            continue;
+        }
         let published = pipeline.publish(Source::Redis, payload, None);
         rejections.note(&published.rejected, payload);
     }

@@ -5,8 +5,9 @@
 //! * It never waits for a shard: a full mailbox conflates. What is held between the socket and the pipeline is
 //!   bounded (`read_ahead`); beyond it Redis holds it, and beyond its bound Redis cuts us off.
 //! * A dead connection is noticed within 5 s, also when the server froze or its host vanished (`connection`).
+//! * The control channel is read beside the updates; its orders keep their place among them (`orders`).
 //!
-//! Deliberately not here: per-symbol channels, control messages, and what the engine tells the backend.
+//! Deliberately not here: per-symbol channels, and what the engine tells the backend.
 
 mod backoff;
 mod connection;
@@ -19,9 +20,11 @@ use std::convert::Infallible;
 use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 
+use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
+use super::orders::Order;
 use super::source_state::{SourceHealth, SourceState};
 use super::{Pipeline, Source};
 use crate::config::RedisConfig;
@@ -31,11 +34,16 @@ use connection::{Connection, Lost};
 pub use publisher::{PublishError, RedisPublisher};
 use rejections::Rejections;
 
-/// Publishes what Redis delivers, for ever. `state` is up exactly while the subscription stands.
-pub async fn run(config: RedisConfig, pipeline: Rc<RefCell<Pipeline>>, state: SourceState) {
+/// Publishes what Redis delivers, for ever. `state` is up exactly while the subscription stands; what concerns clients goes to `orders`.
+pub async fn run(
+    config: RedisConfig,
+    pipeline: Rc<RefCell<Pipeline>>,
+    state: SourceState,
+    orders: Sender<Order>,
+) {
     let rejections = Rejections::default();
     tokio::join!(
-        keep_connected(&config, &pipeline, &state, &rejections),
+        keep_connected(&config, &pipeline, &state, &rejections, &orders),
         rejections.report()
     );
 }
@@ -45,6 +53,7 @@ async fn keep_connected(
     pipeline: &Rc<RefCell<Pipeline>>,
     state: &SourceState,
     rejections: &Rejections,
+    orders: &Sender<Order>,
 ) -> Infallible {
     // The standard library seeds this from the system's randomness: nodes wait differently.
     let mut backoff = Backoff::new(Random::new(
@@ -57,13 +66,12 @@ async fn keep_connected(
                 info!(server = %config.url, channel = config.channel_updates, "Redis is up");
                 outage = Outage::default();
                 state.set(SourceHealth::Up);
-                let forward = connection.forward(pipeline, rejections);
-                let lost = reset_when_stable(&mut backoff, forward).await;
-                state.set(SourceHealth::Down);
-                lost
+                let forward = connection.forward(pipeline, rejections, orders);
+                reset_when_stable(&mut backoff, forward).await
             }
             Err(lost) => lost,
         };
+        state.set(SourceHealth::Down);
         outage.log(config, &lost);
         let wait = backoff.next_wait();
         debug!(?wait, "waiting before the next attempt to connect to Redis");

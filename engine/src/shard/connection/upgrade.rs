@@ -1,7 +1,5 @@
 //! From the request to a session, or to the status that says why not (PROTOCOL section 1).
 
-use std::fmt::Write as _;
-
 use percent_encoding::percent_decode_str;
 use tickwire_protocol::channel::ChannelName;
 use tickwire_protocol::event::append_connected;
@@ -15,7 +13,7 @@ use crate::clock::Now;
 use crate::limits::HEARTBEAT_INTERVAL_MS;
 use crate::shard::Shard;
 use crate::shard::metrics::HandshakeResult;
-use crate::shard::operation::CloseReason;
+use crate::shard::operation::{CloseReason, ConnectionId};
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -120,14 +118,8 @@ impl Shard {
         self.counters.handshakes[HandshakeResult::Accepted as usize] += 1;
         let connection = &mut self.connections[slot as usize];
         connection.phase = Phase::Open;
-        let mut client_id = String::with_capacity(40);
-        let generation = connection.generation;
-        // Unique within the epoch, and says where the connection lives, so that it can be found by it.
-        let _ = write!(
-            client_id,
-            "{}-{}-{slot}-{generation}",
-            self.config.epoch, self.config.shard
-        );
+        let client = connection.id(slot);
+        let client_id = self.client_id(client);
         let epoch = self.config.epoch.clone();
         self.reply(slot, |out| {
             append_switching_protocols(out, key);
@@ -137,6 +129,25 @@ impl Shard {
         if let Some(ticker) = ticker {
             self.subscribe_by_path(slot, ticker, now);
         }
+    }
+
+    /// What a client is called: unique within the epoch, and says where the connection lives, so that it
+    /// can be found without a table.
+    fn client_id(&self, ConnectionId { slot, generation }: ConnectionId) -> String {
+        format!(
+            "{}-{}-{slot}-{generation}",
+            self.config.epoch, self.config.shard
+        )
+    }
+
+    /// The session that a client id names, if it is open here.
+    pub(in crate::shard) fn find_client(&self, client_id: &str) -> Option<ConnectionId> {
+        let mut parts = client_id.rsplit('-');
+        let generation = parts.next()?.parse().ok()?;
+        let slot = parts.next()?.parse().ok()?;
+        let client = ConnectionId { slot, generation };
+        // Compared as a whole: the rest names the epoch and the shard.
+        (self.is_current(client) && self.client_id(client) == client_id).then_some(client)
     }
 
     fn respond(&mut self, slot: u32, response: &Response, reason: CloseReason, now: Now) {

@@ -15,12 +15,18 @@ pub(crate) struct Client {
 impl Client {
     /// Connects and takes the greeting.
     pub(crate) fn connect(address: SocketAddr, path: &str) -> Self {
+        Self::connect_with_id(address, path).0
+    }
+
+    /// As [`Client::connect`], with the id that the greeting gave it.
+    pub(crate) fn connect_with_id(address: SocketAddr, path: &str) -> (Self, String) {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let (socket, _) = tungstenite::client(format!("ws://{address}{path}"), stream).unwrap();
         let mut client = Self { socket };
-        assert_eq!(client.json()["type"], "connected");
-        client
+        let greeting = client.json();
+        assert_eq!(greeting["type"], "connected");
+        (client, greeting["clientId"].as_str().unwrap().to_owned())
     }
 
     /// Sends a text message.
@@ -35,8 +41,28 @@ impl Client {
         assert_eq!(answer["type"], "subscribed", "{answer}");
     }
 
-    /// The next text message.
+    /// The next text message that is no news of a source; those may come at any time.
     pub(crate) fn text(&mut self) -> String {
+        loop {
+            let text = self.any_text();
+            if !text.starts_with(r#"{"type":"source""#) {
+                return text;
+            }
+        }
+    }
+
+    /// The next news of a source.
+    pub(crate) fn source_news(&mut self) -> Value {
+        loop {
+            let message: Value = serde_json::from_str(&self.any_text()).unwrap();
+            if message["type"] == "source" {
+                return message;
+            }
+        }
+    }
+
+    /// The next text message, whatever it is.
+    fn any_text(&mut self) -> String {
         loop {
             match self.socket.read().unwrap() {
                 Message::Text(text) => return text.as_str().to_owned(),

@@ -71,6 +71,11 @@ impl Engine {
         Client::connect(self.public, "/ws")
     }
 
+    /// A client with an open session, and its id.
+    pub(crate) fn client_with_id(&self) -> (Client, String) {
+        Client::connect_with_id(self.public, "/ws")
+    }
+
     /// A client subscribed to symbols; the answer has come.
     pub(crate) fn subscriber(&self, symbols: &[&str]) -> Client {
         let mut client = self.client();
