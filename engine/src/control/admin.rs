@@ -10,12 +10,20 @@ use serde::Serialize;
 
 use super::publish::{PublishAnswer, Refused};
 use super::{AdminState, metrics};
+use crate::clock::Clock;
+use crate::ingest::Source;
 use crate::ingest::source_state::SourceHealth;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
 /// What can be asked; named in the answer to anything else.
-const PATHS: [&str; 4] = ["GET /health", "GET /ready", "GET /metrics", "POST /publish"];
+const PATHS: [&str; 5] = [
+    "GET /health",
+    "GET /ready",
+    "GET /api/ws/health",
+    "GET /metrics",
+    "POST /publish",
+];
 
 /// Answers one request. The body is left out of answers to HEAD by hyper.
 pub(super) async fn answer(state: &AdminState, request: Request<Incoming>) -> Answer {
@@ -24,9 +32,10 @@ pub(super) async fn answer(state: &AdminState, request: Request<Incoming>) -> An
     match request.uri().path() {
         "/health" if is_get => json(StatusCode::OK, &Health { status: "ok" }),
         "/ready" if is_get => ready(state),
+        "/api/ws/health" if is_get => service_health(state).await,
         "/metrics" if is_get => metrics(state).await,
         "/publish" if is_post => publish(state, request).await,
-        "/health" | "/ready" | "/metrics" => not_allowed("GET, HEAD"),
+        "/health" | "/ready" | "/api/ws/health" | "/metrics" => not_allowed("GET, HEAD"),
         "/publish" => not_allowed("POST"),
         _ => json(
             StatusCode::NOT_FOUND,
@@ -48,6 +57,19 @@ struct Ready {
     status: &'static str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     sources: BTreeMap<&'static str, &'static str>,
+}
+
+/// What a person asks first: is it well, how much does it serve, for how long.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServiceHealth {
+    status: &'static str,
+    connections: u64,
+    subscriptions: u64,
+    /// `off` where Redis is no source.
+    redis: &'static str,
+    uptime_seconds: u64,
+    timestamp: String,
 }
 
 #[derive(Serialize)]
@@ -97,6 +119,32 @@ fn ready(state: &AdminState) -> Answer {
             sources,
         },
     )
+}
+
+async fn service_health(state: &AdminState) -> Answer {
+    let shards = state.shards.metrics().await;
+    let well = state
+        .sources
+        .iter()
+        .all(|source| source.health() == SourceHealth::Up);
+    let status = match (state.draining.get(), well) {
+        (true, _) => "draining",
+        (false, true) => "healthy",
+        (false, false) => "degraded",
+    };
+    let redis = state
+        .sources
+        .iter()
+        .find(|source| source.source() == Source::Redis);
+    let health = ServiceHealth {
+        status,
+        connections: shards.iter().flat_map(|shard| shard.connections).sum(),
+        subscriptions: shards.iter().map(|shard| shard.subscriptions).sum(),
+        redis: redis.map_or("off", |source| source.health().as_str()),
+        uptime_seconds: state.started.elapsed().as_secs(),
+        timestamp: Clock::wall().to_string(),
+    };
+    json(StatusCode::OK, &health)
 }
 
 async fn metrics(state: &AdminState) -> Answer {

@@ -57,6 +57,8 @@ pub struct AdminState {
     shards: Shards,
     publishing: Publishing,
     started_unix_seconds: f64,
+    /// Counts from when the engine came up.
+    started: Clock,
 }
 
 impl AdminState {
@@ -76,6 +78,7 @@ impl AdminState {
             sources,
             draining,
             shards: Shards::new(shards),
+            started: Clock::start(),
             // Exact for 2^53 µs, which are 285 years.
             started_unix_seconds: Clock::wall().unix_micros() as f64 / 1e6,
         }

@@ -59,7 +59,7 @@ fn every_path_answers_its_methods_and_refuses_others() {
             404,
             json,
             Some(
-                r#"{"error":"unknown path","paths":["GET /health","GET /ready","GET /metrics","POST /publish"]}"#,
+                r#"{"error":"unknown path","paths":["GET /health","GET /ready","GET /api/ws/health","GET /metrics","POST /publish"]}"#,
             ),
         ),
         ("GET", "/health/", 404, json, None),

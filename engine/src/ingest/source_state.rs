@@ -65,6 +65,12 @@ impl SourceState {
         self.health.get()
     }
 
+    /// Which source it is.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
     /// The source's name in metrics and answers.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -34,6 +34,15 @@ fn the_banner_says_what_it_found_and_what_it_may_use() {
     }
     assert_eq!(engine.ready()["status"], "ready");
     assert_eq!(engine.admin("GET", "/health", "").0, 200);
+    let _client = engine.subscriber(&["TCS", "ITC"]);
+    let health: serde_json::Value =
+        serde_json::from_str(&engine.admin("GET", "/api/ws/health", "").1).unwrap();
+    assert_eq!(health["status"], "healthy");
+    assert_eq!(
+        (&health["connections"], &health["subscriptions"]),
+        (&1.into(), &2.into())
+    );
+    assert_eq!(health["redis"], "off");
 }
 
 #[test]

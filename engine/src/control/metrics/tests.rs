@@ -43,13 +43,20 @@ fn metrics_have_the_names_and_labels_of_the_contract_from_the_start() {
     for name in [
         "ingest_duplicates",
         "ingest_keys_dropped",
+        "ingest_paused",
+        "broadcasts_withheld",
         "snapshots_sent",
         "bytes_sent",
         "sends",
     ] {
         expect(&format!("tickwire_{name}_total"), &[]);
     }
-    let families: [(&str, &str, &[&str]); 8] = [
+    let families: [(&str, &str, &[&str]); 9] = [
+        (
+            "tickwire_control_messages_total",
+            "action",
+            &Ordered::LABELS,
+        ),
         (
             "tickwire_ingest_updates_total",
             "source",
