@@ -9,8 +9,8 @@
 //! 4. [`driver`] turns those into system calls, 64 sends at a time.
 //!
 //! [`control`] answers operators, [`config`] says what they chose, [`limits`] what everything is bounded
-//! by, and [`run`] puts it all together. Dependencies point down this list, never up: the shard knows no
-//! driver, ingest knows no shard.
+//! by, and [`run`] puts it all together. The shard knows no driver and ingest knows no shard; both know the
+//! mailbox between them.
 
 pub mod clock;
 pub mod config;

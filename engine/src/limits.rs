@@ -13,12 +13,15 @@ pub const SUBSCRIPTIONS_PER_CLIENT_MAX: usize = 2_048;
 /// closed unanswered.
 pub const REFUSAL_SLOTS: u32 = 64;
 
+/// Send buffers kept for reuse. One more is freed.
+pub const SEND_BUFFERS_KEPT: usize = 64;
+
 /// Frames by index in the ring of a queued client. A full ring makes the client conflating. 256 is five
 /// seconds of 50 updates a second.
 pub const QUEUE_FRAMES_MAX: usize = 256;
 
 /// Replies waiting for one client. Beyond it the client is not read from until half of them are gone.
-pub const CONTROL_BYTES_MAX: usize = 16 * 1024;
+pub const REPLIES_BYTES_MAX: usize = 16 * 1024;
 
 /// Inbound bytes kept for one client that is not read from: what the kernel had delivered before the
 /// receive was cancelled (32 buffers a wake-up, the kernel's MULTISHOT_MAX_RETRY). Beyond it the
@@ -36,13 +39,27 @@ pub const FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bytes of one send to one client, and of one group's batch before its values are conflated per topic.
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 
-/// Frames taken from the mailbox and not yet in a batch. Beyond it the mailbox is left alone until the
-/// fan-out has caught up; it then conflates.
-pub const PENDING_FRAMES_MAX: usize = 4_096;
+/// Updates taken from the mailbox since the last fan-out began. Beyond it the mailbox is left alone until
+/// the fan-out has caught up; it then conflates.
+pub const PENDING_UPDATES_MAX: usize = 4_096;
+
+/// Frames that wait for a batch, over all groups: an update waits once in each group that wants it. Beyond
+/// it as above. 16 MiB.
+pub const PENDING_FRAMES_MAX: usize = 1024 * 1024;
+
+/// Updates between two looks at [`PENDING_FRAMES_MAX`].
+pub const PENDING_STEP: usize = 16;
+
+/// Clients that are not direct whose frames are queued before that counts as one operation.
+pub const QUEUED_CLIENTS_BUDGET: usize = 16;
 
 /// Operations executed between two looks at completions, inbound and mailbox. 64 sends cost 0.98 of a bare
 /// `send()` loop, 16 cost 1.04; above 64 only latency grows.
 pub const CHUNK_OPERATIONS: usize = 64;
+
+/// Inbound bytes handled between two chunks of operations. What is beyond waits in its buffers, which is
+/// the backpressure: without free buffers nothing more is received.
+pub const INBOUND_BUDGET_BYTES: usize = 64 * 1024;
 
 /// Updates taken from the mailbox at one look.
 pub const MAILBOX_BUDGET: usize = 256;
@@ -65,7 +82,7 @@ pub const RECEIVE_BUFFER_BYTES: u32 = 4_096;
 pub const SUBMISSION_ENTRIES: u32 = 256;
 
 /// Body of an answer to `GET /api/quotes`. A larger one is refused with 400: the client asks for fewer.
-pub const QUOTES_BYTES_MAX: usize = 1024 * 1024;
+pub const QUOTES_BYTES_MAX: usize = 128 * 1024;
 
 /// An HTTP answer that takes longer to be read is cut off.
 pub const ANSWER_TIMEOUT_MS: u64 = 10_000;
@@ -114,7 +131,7 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 pub const ADMIN_HEAD_BYTES_MAX: usize = 8 * 1024;
 
 const _: () = assert!(
-    CONTROL_BYTES_MAX >= 4 * 1024,
+    REPLIES_BYTES_MAX >= 4 * 1024,
     "a reply to one command must fit several times"
 );
 const _: () = assert!(PARKED_BYTES_MAX >= 32 * RECEIVE_BUFFER_BYTES as usize);
@@ -152,21 +169,32 @@ impl MemoryBound {
         let connections = u64::from(limits.connections_max);
         let topics = u64::from(limits.topics_max);
         let publication = PUBLICATION_BYTES_MAX as u64 + 64;
-        let queue = (QUEUE_FRAMES_MAX * size_of::<u32>() + CONTROL_BYTES_MAX) as u64;
-        let mailbox = (MAILBOX_UPDATES + MAILBOX_RELIABLE_MAX) as u64;
+        let subscriptions = SUBSCRIPTIONS_PER_CLIENT_MAX as u64;
+        // A set of its own: 8 bytes a topic in the group, 4 in the topic, doubled for growing tables. Dirty:
+        // topic, count and table entry.
+        let per_subscription = 2 * (8 + 4) + 32;
+        let replies = (REPLIES_BYTES_MAX + QUOTES_BYTES_MAX) as u64;
+        let queue = (QUEUE_FRAMES_MAX * size_of::<u32>()) as u64 + replies;
+        let pending = 16 * (PENDING_FRAMES_MAX as u64);
+        let buffers = SEND_BUFFERS_KEPT as u64 * 2 * BATCH_BYTES_MAX as u64;
+        let mailbox = (MAILBOX_UPDATES + MAILBOX_RELIABLE_MAX) as u64 + topics;
         Self {
             holders: vec![
                 ("connections", connections * IDLE_CONNECTION_BYTES),
+                (
+                    "subscriptions",
+                    connections * subscriptions * per_subscription,
+                ),
                 ("queues and replies", connections * queue),
                 ("frames", shards * FRAME_BYTES_MAX as u64),
+                ("last values", shards * topics * publication),
+                ("batches", shards * (pending + buffers)),
                 ("inbound", shards * INBOUND_BYTES_MAX as u64),
                 (
                     "receive buffers",
                     shards * u64::from(RECEIVE_BUFFERS) * u64::from(RECEIVE_BUFFER_BYTES),
                 ),
-                // Updates are shared between shards: one copy, whoever holds it.
-                ("last values", topics * publication),
-                ("mailboxes", mailbox * publication),
+                ("mailboxes", shards * mailbox * publication),
             ],
         }
     }

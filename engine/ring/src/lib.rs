@@ -18,7 +18,8 @@
 //! * **A slot is reused only when nothing of it is in flight**; `user_data` carries kind, slot and
 //!   generation, and is built and parsed in [`token`] alone.
 //! * **At most one operation of a kind per connection** is in flight; a violation is a bug and panics.
-//! * **Completions are copied out, then handled.** Handlers enqueue; only [`Ring::enter`] enters the kernel.
+//! * **Completions are copied out, then handled.** Operations are queued; the kernel is entered by
+//!   [`Ring::enter`], and in between only to empty a submission queue that is full.
 //! * A multishot operation that ends is armed again by the ring; a receive that ended because the
 //!   buffer ring was empty waits in the starved list until buffers came back (arming it at once
 //!   would spin: an empty buffer ring answers immediately).

@@ -110,6 +110,8 @@ pub struct Ring {
     starved: VecDeque<ConnectionKey>,
     /// Operations whose terminal completion has not come.
     in_flight: u64,
+    /// Sends among them.
+    sends_in_flight: u64,
     /// Completions copied out of the queue; kept for its capacity.
     completions: Vec<cqueue::Entry>,
     counters: Counters,
@@ -152,6 +154,7 @@ impl Ring {
             backlog: VecDeque::new(),
             starved: VecDeque::new(),
             in_flight: 0,
+            sends_in_flight: 0,
             completions: Vec::new(),
             counters: Counters::default(),
         };
@@ -269,6 +272,7 @@ impl Ring {
             .user_data(connection_token(Kind::Send, key));
         slot.begin_send(bytes);
         self.counters.sends += 1;
+        self.sends_in_flight += 1;
         self.push(entry);
     }
 
@@ -288,16 +292,15 @@ impl Ring {
 
     /// Sends FIN after what was sent; inbound goes on.
     ///
+    /// A system call of its own: io_uring hands this operation to a kernel worker thread each time.
+    ///
     /// # Panics
-    /// When the connection is closed or this is already under way: bugs of the caller.
+    /// When the connection is closed: a bug of the caller.
     pub fn shutdown_write(&mut self, key: ConnectionKey) {
-        const SHUT_WR: i32 = 1;
         let slot = self.slots.open(key);
-        slot.begin(Operation::ShutdownWrite);
-        let entry = opcode::Shutdown::new(Fd(slot.raw_descriptor()), SHUT_WR)
-            .build()
-            .user_data(connection_token(Kind::ShutdownWrite, key));
-        self.push(entry);
+        let descriptor = slot.descriptor().expect("a slot in use has a descriptor");
+        // Fails only when the peer is gone; receiving tells that too.
+        let _ = rustix::net::shutdown(descriptor, rustix::net::Shutdown::Write);
     }
 
     /// Ends the connection: cancels what is armed, awaits the terminal completions, closes the
@@ -342,11 +345,21 @@ impl Ring {
         self.buffers.give_back(lease);
     }
 
-    /// Whether completions wait to be reaped, or are ready for the next [`Ring::enter`] to make them;
-    /// no system call.
+    /// Whether completions wait to be reaped, or operations for the next [`Ring::enter`]; no system call.
     #[must_use]
     pub fn has_work(&mut self) -> bool {
-        !self.uring.0.completion().is_empty() || self.uring.0.submission().taskrun()
+        if !self.backlog.is_empty() || !self.uring.0.completion().is_empty() {
+            return true;
+        }
+        let submission = self.uring.0.submission();
+        !submission.is_empty() || submission.taskrun()
+    }
+
+    /// Sends whose outcome has not been reaped. 0 after a round of `enter` and `reap`, unless the kernel was
+    /// short of memory or had more completions than the queue holds.
+    #[must_use]
+    pub fn sends_in_flight(&self) -> u64 {
+        self.sends_in_flight
     }
 
     /// Enters the kernel: submits what is queued, runs deferred work, waits as told.
@@ -378,8 +391,10 @@ impl Ring {
         }
     }
 
-    /// Appends what has completed to `events`, without a system call.
+    /// Appends what has completed to `events`, without waiting. Slots whose [`Event::Closed`] came with an
+    /// earlier call serve again from here on: the caller has seen those.
     pub fn reap(&mut self, events: &mut Vec<Event>) {
+        self.slots.reuse_freed();
         let mut completions = std::mem::take(&mut self.completions);
         completions.extend(self.uring.0.completion());
         for completion in completions.drain(..) {
@@ -411,14 +426,6 @@ impl Ring {
                     .expect("held open")
                     .end(Operation::Writable);
                 self.report_unless_closing(key, Event::Writable(key), events);
-            }
-            Kind::ShutdownWrite => {
-                // Fails only when the peer is gone; receiving tells that too.
-                self.slots
-                    .get(key)
-                    .expect("held open")
-                    .end(Operation::ShutdownWrite);
-                self.finish_close(key, events);
             }
             Kind::CancelReceive => {
                 self.slots
@@ -540,6 +547,7 @@ impl Ring {
             .get(key)
             .expect("held open while a send is in flight")
             .end_send();
+        self.sends_in_flight -= 1;
         let outcome = match result {
             Ok(sent) => SendOutcome::Sent(sent),
             Err(Errno::AGAIN | Errno::INTR) => SendOutcome::WouldBlock,

@@ -136,7 +136,6 @@ pub fn probe() -> Result<KernelFeatures, SetupError> {
         ("send", opcode::Send::CODE),
         ("poll", opcode::PollAdd::CODE),
         ("cancel", opcode::AsyncCancel2::CODE),
-        ("shutdown", opcode::Shutdown::CODE),
     ] {
         if !supported.is_supported(code) {
             return Err(SetupError::OperationMissing(name));

@@ -18,9 +18,8 @@ pub(crate) enum Operation {
     Receive = 1 << 0,
     Send = 1 << 1,
     Writable = 1 << 2,
-    ShutdownWrite = 1 << 3,
-    CancelReceive = 1 << 4,
-    CancelConnection = 1 << 5,
+    CancelReceive = 1 << 3,
+    CancelConnection = 1 << 4,
 }
 
 /// One connection.
@@ -101,6 +100,8 @@ pub(crate) struct Slots {
     slots: Vec<Slot>,
     /// Indices of unused slots; the last freed is used first, its memory is still in the cache.
     free: Vec<u32>,
+    /// Freed, but the caller may not have seen the event that says so.
+    freed: Vec<u32>,
     capacity: u32,
 }
 
@@ -109,6 +110,7 @@ impl Slots {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
+            freed: Vec::new(),
             capacity,
         }
     }
@@ -141,6 +143,8 @@ impl Slots {
         entry.descriptor = Some(descriptor);
         entry.generation = (entry.generation + 1) & GENERATION_MASK;
         entry.wants_receive = false;
+        // Its old key may still stand in the starved list; there it is known by its generation.
+        entry.starved = false;
         entry.closing = false;
         Ok(ConnectionKey {
             slot,
@@ -148,14 +152,20 @@ impl Slots {
         })
     }
 
-    /// Frees the slot and returns its descriptor for the caller to close.
+    /// Lets slots serve again that were freed before the events which the caller has now seen.
+    pub(crate) fn reuse_freed(&mut self) {
+        self.free.append(&mut self.freed);
+    }
+
+    /// Frees the slot and returns its descriptor for the caller to close. The slot serves again after
+    /// [`Slots::reuse_freed`].
     pub(crate) fn remove(&mut self, key: ConnectionKey) -> OwnedFd {
         let entry = self.get(key).expect("removed once");
         assert!(
             entry.is_quiet(),
             "a slot is freed only when nothing of it is in flight"
         );
-        self.free.push(key.slot);
+        self.freed.push(key.slot);
         entry_descriptor(&mut self.slots[key.slot as usize])
     }
 
@@ -206,6 +216,11 @@ mod tests {
         let mut slots = Slots::new(1);
         let old = slots.insert(descriptor()).unwrap();
         slots.remove(old);
+        assert!(
+            slots.insert(descriptor()).is_err(),
+            "its closing may not have been seen"
+        );
+        slots.reuse_freed();
         let new = slots.insert(descriptor()).unwrap();
         assert_eq!(new.slot, old.slot);
         assert!(slots.get(old).is_none());

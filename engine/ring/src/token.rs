@@ -31,11 +31,10 @@ pub(crate) enum Kind {
     Receive = 3,
     Send = 4,
     Writable = 5,
-    ShutdownWrite = 6,
-    CancelConnection = 7,
-    CancelReceive = 8,
-    CancelAccept = 9,
-    CancelAll = 10,
+    CancelConnection = 6,
+    CancelReceive = 7,
+    CancelAccept = 8,
+    CancelAll = 9,
 }
 
 impl Kind {
@@ -46,11 +45,10 @@ impl Kind {
             3 => Self::Receive,
             4 => Self::Send,
             5 => Self::Writable,
-            6 => Self::ShutdownWrite,
-            7 => Self::CancelConnection,
-            8 => Self::CancelReceive,
-            9 => Self::CancelAccept,
-            10 => Self::CancelAll,
+            6 => Self::CancelConnection,
+            7 => Self::CancelReceive,
+            8 => Self::CancelAccept,
+            9 => Self::CancelAll,
             _ => return None,
         })
     }
@@ -97,7 +95,7 @@ mod tests {
                 generation: 0x000a_0b0c,
             },
         ];
-        for bits in 1..=10 {
+        for bits in 1..=9 {
             let kind = Kind::from_bits(bits).unwrap();
             for key in keys {
                 assert_eq!(parse(connection_token(kind, key)), Some((kind, key)));

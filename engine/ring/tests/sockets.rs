@@ -226,6 +226,9 @@ fn a_full_table_gives_the_socket_back_and_a_freed_slot_serves_again_under_a_new_
         _ => None,
     });
     close(&mut ring, key);
+    let refused = ring.adopt(refused).unwrap_err();
+    // Until the caller has had the chance to see `Closed`, the slot is not given to anybody else.
+    ring.reap(&mut Vec::new());
     let again = ring.adopt(refused).unwrap();
     assert_eq!(again.slot, key.slot);
     assert_ne!(again.generation, key.generation);

@@ -48,8 +48,7 @@ struct Shared {
 impl Shared {
     fn has_interest(&self, topic: TopicId) -> bool {
         let (word, bit) = (topic.index() / 64, topic.index() % 64);
-        // Relaxed: a stale 0 delays nothing, since the shard looks into the ring after it has set the bit
-        // and before it sleeps (see `SleepFlag`).
+        // Relaxed: read behind the fence of `SleepFlag::must_signal`, set before that of `announce_sleep`.
         self.interest
             .get(word)
             .is_some_and(|word| word.load(Ordering::Relaxed) >> bit & 1 == 1)

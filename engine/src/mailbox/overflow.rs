@@ -14,7 +14,7 @@ pub(super) enum Overflowed {
     Kept,
     /// It waits in the place of an older one of its topic.
     Conflated,
-    /// The queue of `reliable` updates is full. The update waits in the place of an older lost one, so
+    /// The queue of `reliable` updates is full, and an older one is lost. This one waits in its place, so
     /// that the shard learns of the gap.
     Lost,
 }
@@ -53,9 +53,9 @@ impl Overflow {
             self.order.push_back(topic);
         }
         match (reliable, replaced) {
-            (false, false) => Overflowed::Kept,
+            (_, false) => Overflowed::Kept,
             (false, true) => Overflowed::Conflated,
-            (true, _) => Overflowed::Lost,
+            (true, true) => Overflowed::Lost,
         }
     }
 

@@ -39,7 +39,7 @@ impl MailboxReceiver {
     }
 
     /// Moves up to `budget` updates to the end of `updates`, oldest first.
-    pub fn take(&mut self, budget: usize, updates: &mut Vec<SharedUpdate>) {
+    pub fn take(&mut self, budget: usize, updates: &mut impl Extend<SharedUpdate>) {
         if self.ring.is_empty() {
             return;
         }

@@ -9,7 +9,7 @@ use ringbuf::traits::{Observer, Producer};
 
 use super::Shared;
 use super::overflow::{Overflow, Overflowed};
-use super::update::SharedUpdate;
+use super::update::{SharedUpdate, TopicId};
 
 /// Ends a shard's sleep.
 pub trait WakeShard: Send {
@@ -17,14 +17,19 @@ pub trait WakeShard: Send {
     fn wake(&self);
 }
 
+/// Topics remembered between two flushes; with more the shard is woken without asking what it wants.
+const PUSHED_MAX: usize = 256;
+
 /// Puts updates into one shard's mailbox. Never waits.
 pub struct MailboxSender {
     ring: HeapProd<SharedUpdate>,
     overflow: Overflow,
     shared: Arc<Shared>,
     wake: Box<dyn WakeShard>,
-    /// Something was pushed since the last `flush` that the shard should be woken for.
+    /// The shard is to be woken whatever it wants.
     wake_due: bool,
+    /// Topics pushed since the last `flush`; whether the shard wants one of them is looked at there.
+    pushed: Vec<TopicId>,
 }
 
 impl fmt::Debug for MailboxSender {
@@ -48,6 +53,7 @@ impl MailboxSender {
             shared,
             wake,
             wake_due: false,
+            pushed: Vec::new(),
         }
     }
 
@@ -55,7 +61,12 @@ impl MailboxSender {
     pub fn push(&mut self, update: SharedUpdate) {
         // The first update of a topic wakes in any case: the shard may have a subscriber that came before
         // the topic had a number, so before there was a bit to set.
-        self.wake_due |= update.sequence == 1 || self.shared.has_interest(update.topic);
+        self.wake_due |= update.sequence == 1;
+        if self.pushed.len() < PUSHED_MAX {
+            self.pushed.push(update.topic);
+        } else {
+            self.wake_due = true;
+        }
         let update = if self.overflow.is_empty() {
             match self.ring.try_push(update) {
                 Ok(()) => {
@@ -96,9 +107,16 @@ impl MailboxSender {
 
     /// Wakes the shard if it sleeps and something came for it.
     pub fn flush(&mut self) {
-        if std::mem::take(&mut self.wake_due) && self.shared.sleep.must_signal() {
+        let wake_due = std::mem::take(&mut self.wake_due);
+        if !wake_due && self.pushed.is_empty() {
+            return;
+        }
+        let shared = &self.shared;
+        let is_wanted = || wake_due || self.pushed.iter().any(|topic| shared.has_interest(*topic));
+        if shared.sleep.must_signal(is_wanted) {
             self.wake.wake();
         }
+        self.pushed.clear();
     }
 
     /// Updates that a newer one of their topic replaced before the shard took them.

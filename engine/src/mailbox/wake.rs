@@ -8,15 +8,14 @@
 //!  empty → sleep
 //! ```
 //! The two fences order each side's store before its load, so at least one side sees the other: either
-//! the shard finds the update, or ingest finds the flag. (Store buffering, "Dekker"; `loom` checks it.)
+//! the shard finds the update, or ingest finds the flag (store buffering, as in Dekker's algorithm). The
+//! same holds for what the shard said it wants: it says so before it announces its sleep, and ingest looks
+//! only behind the fence.
 
-#[cfg(loom)]
-use loom::sync::atomic::{AtomicBool, Ordering, fence};
-#[cfg(not(loom))]
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 /// Whether a shard sleeps, or is about to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SleepFlag {
     sleeping: AtomicBool,
 }
@@ -24,10 +23,6 @@ pub struct SleepFlag {
 impl SleepFlag {
     /// Awake.
     #[must_use]
-    #[expect(
-        clippy::new_without_default,
-        reason = "loom's atomics have no const default to derive from"
-    )]
     pub fn new() -> Self {
         Self {
             sleeping: AtomicBool::new(false),
@@ -45,11 +40,14 @@ impl SleepFlag {
         self.sleeping.store(false, Ordering::Relaxed);
     }
 
-    /// The waker's last step, after its push: whether it must signal. Of several wakers one is told so.
+    /// The waker's last step, after its push: whether it must signal. `is_wanted` tells whether the sleeper
+    /// wants what was pushed; it is asked only when there is one. Of several wakers one is told to signal.
     #[must_use]
-    pub fn must_signal(&self) -> bool {
+    pub fn must_signal(&self, is_wanted: impl FnOnce() -> bool) -> bool {
         fence(Ordering::SeqCst);
         // The load keeps the cache line shared while the shard is awake; swapping always would not.
-        self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::Relaxed)
+        self.sleeping.load(Ordering::Relaxed)
+            && is_wanted()
+            && self.sleeping.swap(false, Ordering::Relaxed)
     }
 }

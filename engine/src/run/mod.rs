@@ -40,7 +40,7 @@ use crate::shard::ShardConfig;
 use banner::Banner;
 pub use placement::CoreNotAllowed;
 use placement::Placement;
-use shard_thread::{EXIT_BROKEN, ExitOnPanic, ShardThread, StartedShard};
+use shard_thread::{EXIT_BROKEN, ShardThread, StartedShard};
 
 /// A shard looks at its mailbox for this long before it sleeps, where ingest has a CPU of its own: about what
 /// waking it would cost ingest.
@@ -91,6 +91,7 @@ impl std::error::Error for StartError {}
 /// # Errors
 /// It could not start.
 pub fn run(mut config: Config) -> Result<(), StartError> {
+    exit_on_panic();
     for warning in &config.warnings {
         warn!("{warning}");
     }
@@ -158,7 +159,6 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
     let thread = std::thread::Builder::new()
         .name("ingest".to_owned())
         .spawn(move || {
-            let _guard = ExitOnPanic;
             if let Err(errno) = tickwire_ring::placement::run_on(&ingest_cpus) {
                 warn!(%errno, "ingest is not kept off the shards' CPUs");
             }
@@ -169,6 +169,17 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
     served
         .unwrap_or_else(|_| std::process::exit(EXIT_BROKEN))
         .map_err(StartError::Runtime)
+}
+
+/// Ends the process when any thread or task panics, after the message was printed: the clients of a dead
+/// shard would hang, a dead source would look like a quiet one, and whoever watches the process would see
+/// it alive.
+fn exit_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::exit(EXIT_BROKEN);
+    }));
 }
 
 /// What the ingest thread takes over.

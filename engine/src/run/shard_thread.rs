@@ -44,7 +44,6 @@ impl ShardThread {
         let (ready, ready_receiver) = mpsc::channel();
         let name = format!("shard-{}", self.config.shard);
         let body = move || {
-            let _guard = ExitOnPanic;
             let number = self.config.shard;
             if let Err(errno) = placement::run_on(&[self.core]) {
                 warn!(shard = number, core = self.core, %errno, "the shard is not pinned");
@@ -92,15 +91,3 @@ impl ShardThread {
 
 /// Exit code of an engine that can't go on.
 pub(super) const EXIT_BROKEN: i32 = 70;
-
-/// Ends the process when its thread panics: the clients of a dead shard would hang, and whoever watches the
-/// process would see it alive. The panic's message has been printed by then.
-pub(super) struct ExitOnPanic;
-
-impl Drop for ExitOnPanic {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            std::process::exit(EXIT_BROKEN);
-        }
-    }
-}

@@ -36,7 +36,7 @@ use tickwire_protocol::error_code::CloseCode;
 
 use crate::clock::Now;
 use crate::limits::{
-    CONTROL_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, Limits, PENDING_FRAMES_MAX, RETRY_PAUSE_MS,
+    HANDSHAKE_TIMEOUT_MS, Limits, PENDING_STEP, REPLIES_BYTES_MAX, RETRY_PAUSE_MS,
 };
 use crate::mailbox::{SharedUpdate, TopicId};
 use crate::random::Random;
@@ -246,6 +246,10 @@ impl Shard {
                 taken == wanted
             }
         };
+        if self.connections[connection.index()].phase != Phase::Open {
+            // It is closing, so what the send did not reach must not follow the close frame.
+            self.cancel_values(slot);
+        }
         if all_taken {
             self.after_full_send(slot);
         } else if outcome == SendOutcome::NoBuffers {
@@ -267,6 +271,10 @@ impl Shard {
     /// The connection is gone and its slot may be used again.
     pub fn handle_closed(&mut self, connection: ConnectionId) {
         let entry = &mut self.connections[connection.index()];
+        assert_eq!(
+            entry.generation, connection.generation,
+            "closed before its slot serves again"
+        );
         debug_assert_eq!(
             entry.phase,
             Phase::Ended,
@@ -275,18 +283,14 @@ impl Shard {
         *entry = Connection::free();
     }
 
-    /// Takes in updates, oldest first; leaves `updates` empty.
-    pub fn take_updates(&mut self, updates: &mut Vec<SharedUpdate>) {
-        self.counters.updates += updates.len() as u64;
-        for update in updates.drain(..) {
-            self.take_update(update);
+    /// Takes in updates, oldest first, as far as there is room; what is left in `updates` waits.
+    pub fn take_updates(&mut self, updates: &mut VecDeque<SharedUpdate>) {
+        while self.dispatch.has_room() && !updates.is_empty() {
+            for update in updates.drain(..updates.len().min(PENDING_STEP)) {
+                self.counters.updates += 1;
+                self.take_update(update);
+            }
         }
-    }
-
-    /// Whether more updates should be taken in now: the fan-out keeps up.
-    #[must_use]
-    pub fn has_room_for_updates(&self) -> bool {
-        self.dispatch.pending_frames < PENDING_FRAMES_MAX
     }
 
     /// Does what is due: timers, and the fan-out of what was taken in.
@@ -318,7 +322,7 @@ impl Shard {
                 .outbound
                 .as_ref()
                 .map_or(0, |outbound| outbound.control.len());
-            if waiting > CONTROL_BYTES_MAX {
+            if waiting > REPLIES_BYTES_MAX {
                 self.counters.broadcasts_withheld += 1;
             } else {
                 self.reply(slot, |out| out.extend_from_slice(frame));
@@ -476,7 +480,7 @@ impl Shard {
     fn reply(&mut self, slot: u32, write: impl FnOnce(&mut Vec<u8>)) {
         let outbound = self.outbound(slot);
         write(&mut outbound.control);
-        let is_full = outbound.control.len() > CONTROL_BYTES_MAX;
+        let is_full = outbound.control.len() > REPLIES_BYTES_MAX;
         let connection = &mut self.connections[slot as usize];
         if is_full && connection.phase == Phase::Open && !connection.receiving_paused {
             connection.receiving_paused = true;
@@ -610,15 +614,24 @@ impl Shard {
 
     fn resume_receiving(&mut self, slot: u32, control_left: usize) {
         let connection = &mut self.connections[slot as usize];
-        if connection.receiving_paused && control_left <= CONTROL_BYTES_MAX / 2 {
+        if connection.receiving_paused && control_left <= REPLIES_BYTES_MAX / 2 {
             connection.receiving_paused = false;
             let id = connection.id(slot);
             let now = self.now;
             self.resume_input(slot, now);
             let connection = &self.connections[slot as usize];
-            if !connection.receiving_paused && connection.phase == Phase::Open {
+            // Also while it closes: what it sends is discarded then, but it must be read.
+            if !connection.receiving_paused && connection.phase != Phase::Ended {
                 self.operations.push_back(Operation::ResumeReceiving(id));
             }
+        }
+    }
+
+    /// Cancels all values that wait for a client.
+    fn cancel_values(&mut self, slot: u32) {
+        if let Some(outbound) = &mut self.connections[slot as usize].outbound {
+            let removed = outbound.clear_values(&mut self.frames);
+            self.ledger.cancel(removed);
         }
     }
 

@@ -34,6 +34,8 @@ pub enum Operation {
         /// The part of it; never empty.
         range: Range<usize>,
     },
+    /// Nothing to execute: work was done that counts like an operation, so that a chunk ends in time.
+    Yield,
     /// Call [`Shard::handle_writable`](super::Shard::handle_writable) once when the socket takes bytes again.
     AwaitWritable(ConnectionId),
     /// Stop reading from the client.

@@ -1,6 +1,6 @@
 //! What a client sends costs no more memory than the limits say, whatever it is and however it comes.
 
-use tickwire_engine::limits::{CONTROL_BYTES_MAX, PARKED_BYTES_MAX};
+use tickwire_engine::limits::{PARKED_BYTES_MAX, REPLIES_BYTES_MAX};
 use tickwire_protocol::frame::{MaskedOpcode, append_masked};
 
 use crate::world::{World, request, subscribe};
@@ -16,7 +16,7 @@ fn a_client_that_pings_without_reading_is_no_longer_read_from_and_catches_up_lat
     while !world.driver.client(client).is_paused() {
         world.command(client, PING);
         pings += 1;
-        assert!(pings < CONTROL_BYTES_MAX, "never paused");
+        assert!(pings < REPLIES_BYTES_MAX, "never paused");
     }
     for _ in 0..100 {
         world.command(client, PING);

@@ -10,6 +10,8 @@ mod faults;
 pub use client::SimulatedClient;
 pub use faults::FaultRates;
 
+use std::collections::VecDeque;
+
 use tickwire_protocol::timestamp::Timestamp;
 
 use crate::clock::Now;
@@ -24,6 +26,8 @@ pub struct SimulatedDriver {
     shard: Shard,
     now: Now,
     clients: Vec<SimulatedClient>,
+    /// Updates that the shard had no room for yet.
+    mail: VecDeque<SharedUpdate>,
     faults: FaultRates,
     random: Random,
     /// Outcomes of the chunk that is being executed.
@@ -49,6 +53,7 @@ impl SimulatedDriver {
             shard,
             now: Self::start(),
             clients,
+            mail: VecDeque::new(),
             faults,
             random,
             outcomes,
@@ -98,13 +103,15 @@ impl SimulatedDriver {
 
     /// Updates arrive in the mailbox.
     pub fn publish(&mut self, updates: &mut Vec<SharedUpdate>) {
-        self.shard.take_updates(updates);
+        self.mail.extend(updates.drain(..));
+        self.shard.take_updates(&mut self.mail);
     }
 
     /// Executes operations until none is left and all writable sockets were reported: one turn.
     pub fn run(&mut self) {
         let started_ns = self.now.monotonic_ns;
         loop {
+            self.shard.take_updates(&mut self.mail);
             self.shard.handle_timeout(self.now);
             let mut executed = 0;
             while executed < CHUNK_OPERATIONS
@@ -170,6 +177,7 @@ impl SimulatedDriver {
 
     fn execute(&mut self, operation: Operation) {
         match operation {
+            Operation::Yield => {}
             Operation::Send {
                 connection,
                 bytes,

@@ -12,6 +12,7 @@
 
 mod listener;
 
+use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -22,14 +23,14 @@ use crossbeam_channel::Receiver;
 use tickwire_ring::{
     ConnectionKey, Errno, Event, ReceiveEnd, Ring, RingConfig, SetupError, Wait, Waker,
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::clock::{Clock, Now};
 use crate::driver::command::ShardCommand;
 use crate::driver::transport::Transport;
 use crate::limits::{
-    CHUNK_OPERATIONS, Limits, MAILBOX_BUDGET, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS, REFUSAL_SLOTS,
-    RETRY_PAUSE_MS, SUBMISSION_ENTRIES,
+    CHUNK_OPERATIONS, INBOUND_BUDGET_BYTES, Limits, MAILBOX_BUDGET, RECEIVE_BUFFER_BYTES,
+    RECEIVE_BUFFERS, REFUSAL_SLOTS, RETRY_PAUSE_MS, SUBMISSION_ENTRIES,
 };
 use crate::mailbox::{MailboxReceiver, SharedUpdate, WakeShard};
 use crate::shard::{Capacity, ConnectionId, Operation, SendOutcome, Shard};
@@ -76,8 +77,14 @@ pub struct UringDriver {
     stopping: bool,
     /// When to try accepting again after the kernel refused.
     resume_accepting_ns: Option<u64>,
-    events: Vec<Event>,
-    updates: Vec<SharedUpdate>,
+    /// Accepting failed and has not succeeded since; said once.
+    accept_failing: bool,
+    /// Reaped and not handled: what is beyond the inbound budget waits for the next round.
+    events: VecDeque<Event>,
+    /// For reaping; empty in between.
+    reaped: Vec<Event>,
+    /// Taken from the mailbox; what the shard had no room for waits here.
+    updates: VecDeque<SharedUpdate>,
 }
 
 /// What a driver is made of, beside its ring.
@@ -115,8 +122,10 @@ impl UringDriver {
             transport: Transport::Plain,
             stopping: false,
             resume_accepting_ns: None,
-            events: Vec::new(),
-            updates: Vec::new(),
+            accept_failing: false,
+            events: VecDeque::new(),
+            reaped: Vec::new(),
+            updates: VecDeque::new(),
         })
     }
 
@@ -178,7 +187,7 @@ impl UringDriver {
         if executed > 0 || self.ring.has_work() {
             self.ring.enter(Wait::No)?;
         }
-        let handled = self.handle_events(now);
+        let handled = self.handle_events(now)?;
         Ok(executed > 0 || handled)
     }
 
@@ -199,12 +208,12 @@ impl UringDriver {
     }
 
     fn take_mail(&mut self) {
-        if let Some(mailbox) = &mut self.mailbox
-            && self.shard.has_room_for_updates()
+        if self.updates.is_empty()
+            && let Some(mailbox) = &mut self.mailbox
         {
             mailbox.take(MAILBOX_BUDGET, &mut self.updates);
-            self.shard.take_updates(&mut self.updates);
         }
+        self.shard.take_updates(&mut self.updates);
     }
 
     fn publish_interest(&mut self) {
@@ -217,6 +226,7 @@ impl UringDriver {
 
     fn execute(&mut self, operation: Operation) {
         match operation {
+            Operation::Yield => {}
             Operation::Send {
                 connection,
                 bytes,
@@ -235,30 +245,59 @@ impl UringDriver {
     }
 
     /// Hands what completed to the shard. Returns whether there was anything.
-    fn handle_events(&mut self, now: Now) -> bool {
-        let mut events = std::mem::take(&mut self.events);
-        self.ring.reap(&mut events);
-        let any = !events.is_empty();
-        // Outcomes of sends first: the shard must know them before it sees other input of the connection.
-        for event in &events {
-            if let Event::Sent(from, outcome) = event {
-                let outcome = self.transport.taken(send_outcome(*outcome));
-                self.shard.handle_sent(connection(*from), outcome, now);
-            }
+    fn handle_events(&mut self, now: Now) -> Result<bool, Errno> {
+        self.reap(now);
+        // The shard must know the outcome of every send before it sees other input. Sends end within their
+        // submission, so this goes round only when the kernel was short of memory or swamped.
+        while self.ring.sends_in_flight() > 0 {
+            self.ring.enter(Wait::AtMost(Duration::from_millis(1)))?;
+            self.reap(now);
         }
-        for event in events.drain(..) {
+        let any = !self.events.is_empty();
+        let mut inbound_bytes = 0;
+        while inbound_bytes < INBOUND_BUDGET_BYTES
+            && let Some(event) = self.events.pop_front()
+        {
+            if let Event::Received(_, lease) = &event {
+                inbound_bytes += lease.len();
+            }
             self.handle_event(event, now);
         }
-        self.events = events;
-        any
+        Ok(any)
+    }
+
+    /// Takes what completed from the ring. Outcomes of sends and ends of connections go to the shard at
+    /// once: the former must not wait for other input, and the latter must be known before their slots
+    /// serve again, which is from the next reaping on.
+    fn reap(&mut self, now: Now) {
+        let mut reaped = std::mem::take(&mut self.reaped);
+        self.ring.reap(&mut reaped);
+        for event in reaped.drain(..) {
+            match event {
+                Event::Sent(from, outcome) => {
+                    let outcome = self.transport.taken(send_outcome(outcome));
+                    self.shard.handle_sent(connection(from), outcome, now);
+                }
+                Event::Closed(from) => {
+                    self.open_connections.fetch_sub(1, Ordering::Relaxed);
+                    self.shard.handle_closed(connection(from));
+                }
+                event => self.events.push_back(event),
+            }
+        }
+        self.reaped = reaped;
     }
 
     fn handle_event(&mut self, event: Event, now: Now) {
         match event {
-            Event::Sent(..) | Event::Woken | Event::AcceptStopped => {}
+            // Handled when they were reaped.
+            Event::Sent(..) | Event::Closed(_) => {}
+            Event::Woken | Event::AcceptStopped => {}
             Event::Accepted(descriptor) => self.accept(descriptor, now),
             Event::AcceptFailed(errno) => {
-                warn!(%errno, "accepting paused; is the file limit reached?");
+                if !std::mem::replace(&mut self.accept_failing, true) {
+                    warn!(%errno, "accepting fails, is tried again, and clients wait; is the file limit reached?");
+                }
                 self.resume_accepting_ns = Some(now.monotonic_ns + RETRY_PAUSE_MS * 1_000_000);
             }
             Event::Received(from, lease) => {
@@ -272,10 +311,6 @@ impl UringDriver {
                     .handle_receive_ended(connection(from), failed, now);
             }
             Event::Writable(from) => self.shard.handle_writable(connection(from), now),
-            Event::Closed(from) => {
-                self.open_connections.fetch_sub(1, Ordering::Relaxed);
-                self.shard.handle_closed(connection(from));
-            }
         }
     }
 
@@ -283,15 +318,26 @@ impl UringDriver {
         if self.stopping {
             return;
         }
-        let Ok(key) = self.ring.adopt(descriptor) else {
-            debug!("no slot left to refuse a connection in; closed unanswered");
-            return;
-        };
+        if std::mem::take(&mut self.accept_failing) {
+            info!("accepting works again");
+        }
         let open = self.open_connections.fetch_add(1, Ordering::Relaxed);
         let capacity = if open < self.connections_max {
             Capacity::Available
         } else {
             Capacity::Exhausted
+        };
+        // Places to refuse in are for the whole process, so that descriptors suffice.
+        let is_beyond_refusing = open >= self.connections_max.saturating_add(REFUSAL_SLOTS);
+        let adopted = if is_beyond_refusing {
+            None
+        } else {
+            self.ring.adopt(descriptor).ok()
+        };
+        let Some(key) = adopted else {
+            self.open_connections.fetch_sub(1, Ordering::Relaxed);
+            debug!("no place left to refuse a connection in; closed unanswered");
+            return;
         };
         self.shard.handle_accepted(connection(key), capacity, now);
         self.ring.receive(key);
@@ -311,7 +357,7 @@ impl UringDriver {
             .as_ref()
             .is_none_or(MailboxReceiver::announce_sleep);
         // A command sent after this look comes with a wake-up of the ring.
-        let entered = if may_sleep && self.commands.is_empty() {
+        let entered = if may_sleep && self.commands.is_empty() && self.updates.is_empty() {
             self.ring.enter(match deadline_ns {
                 Some(deadline_ns) => {
                     let now_ns = self.clock.monotonic_ns();

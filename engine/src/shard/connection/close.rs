@@ -29,7 +29,11 @@ impl Shard {
         // First of all: leaving queues values, which may overflow and end up here again.
         self.connections[slot as usize].phase = Phase::Flushing;
         self.leave_group(slot);
-        append_close(&mut self.outbound(slot).control, code, text);
+        let outbound = self.outbound(slot);
+        // Nothing follows a close frame (RFC 6455 section 5.5.1).
+        outbound.ping = false;
+        outbound.pong = None;
+        append_close(&mut outbound.control, code, text);
         let now = self.now;
         self.begin_flushing(slot, reason, now, CLOSE_TIMEOUT_MS);
     }
@@ -116,10 +120,7 @@ impl Shard {
     /// Ends all subscriptions; values that wait are cancelled.
     fn leave_group(&mut self, slot: u32) {
         self.settle(slot);
-        if let Some(outbound) = &mut self.connections[slot as usize].outbound {
-            let removed = outbound.clear_values(&mut self.frames);
-            self.ledger.cancel(removed);
-        }
+        self.cancel_values(slot);
         self.change_group(slot, &[]);
     }
 

@@ -36,16 +36,20 @@ impl Shard {
         };
         if connection.receiving_paused {
             inbound.parked.extend_from_slice(input);
-            return self.keep_inbound(slot, inbound, now);
+            return self.keep_inbound(slot, inbound);
         }
         loop {
             match inbound.decoder.decode(&mut input, &mut inbound.message) {
                 Ok(None) => break,
                 Ok(Some(incoming)) => {
+                    let is_message = matches!(incoming, Incoming::Text | Incoming::Binary);
                     self.handle_incoming(slot, incoming, &inbound.message, now);
-                    inbound.message.clear();
+                    // A control frame may stand between the fragments that are in there.
+                    if is_message {
+                        inbound.message.clear();
+                    }
                 }
-                Err(error) => self.refuse_framing(slot, error, now),
+                Err(error) => self.refuse_framing(slot, error),
             }
             let connection = &self.connections[slot as usize];
             if connection.phase != Phase::Open {
@@ -57,7 +61,7 @@ impl Shard {
                 break;
             }
         }
-        self.keep_inbound(slot, inbound, now);
+        self.keep_inbound(slot, inbound);
     }
 
     /// Goes on with what was parked, now that the client reads its replies.
@@ -72,7 +76,7 @@ impl Shard {
     }
 
     /// Keeps what is incomplete, within bounds; gives the buffers back when nothing is.
-    pub(in crate::shard) fn keep_inbound(&mut self, slot: u32, inbound: Box<Inbound>, now: Now) {
+    pub(in crate::shard) fn keep_inbound(&mut self, slot: u32, inbound: Box<Inbound>) {
         if inbound.is_idle() {
             return self.spare(inbound);
         }
@@ -86,6 +90,9 @@ impl Shard {
             );
         }
         if self.inbound_bytes + inbound.bytes() > INBOUND_BYTES_MAX {
+            if self.connections[slot as usize].phase == Phase::Handshake {
+                return self.end(slot, Some(CloseReason::InboundMemory), false);
+            }
             let text = "out of memory for incomplete messages";
             return self.begin_close(
                 slot,
@@ -94,7 +101,6 @@ impl Shard {
                 CloseReason::InboundMemory,
             );
         }
-        let _ = now;
         self.inbound_bytes += inbound.bytes();
         self.connections[slot as usize].inbound = Some(inbound);
     }
@@ -148,7 +154,7 @@ impl Shard {
             }
             Incoming::Pong(_) => self.counters.messages[Action::WebSocketPong as usize] += 1,
             Incoming::Close(close) => {
-                // RFC 6455 section 5.5.1: echo the code that was received.
+                // RFC 6455 section 5.5.1 echoes the code; codes of applications are answered with 1000.
                 let code = match close.map(|close| close.code) {
                     Some(1001) => CloseCode::GoingAway,
                     _ => CloseCode::Normal,
@@ -158,7 +164,7 @@ impl Shard {
         }
     }
 
-    fn refuse_framing(&mut self, slot: u32, error: FrameError, _now: Now) {
+    fn refuse_framing(&mut self, slot: u32, error: FrameError) {
         self.begin_close(
             slot,
             error.close_code(),
@@ -286,10 +292,8 @@ impl Shard {
             return;
         }
         if let Some(outbound) = &mut self.connections[slot as usize].outbound {
-            for &topic in &gone {
-                let removed = outbound.remove_topic(topic, &mut self.frames);
-                self.ledger.cancel(removed);
-            }
+            let removed = outbound.remove_topics(&gone, &mut self.frames);
+            self.ledger.cancel(removed);
         }
         self.change_group(slot, &after);
         let (symbols, channels) = (
@@ -325,15 +329,15 @@ impl Shard {
         Ok(topic)
     }
 
-    /// Queues the last values of `topics`; what of them still waited is superseded.
+    /// Queues the last values of `topics` (ascending); what of them still waited is superseded.
     fn queue_snapshots(&mut self, slot: u32, topics: &[TopicIndex]) {
         let mut outbound = self.connections[slot as usize]
             .outbound
             .take()
             .unwrap_or_else(|| self.outbounds.take());
+        let removed = outbound.remove_topics(topics, &mut self.frames);
+        self.ledger.skip(removed);
         for &topic in topics {
-            let removed = outbound.remove_topic(topic, &mut self.frames);
-            self.ledger.skip(removed);
             if let Some(frame) = self.topics.get(topic).last_value {
                 outbound.push_snapshot(frame, &mut self.frames);
                 self.counters.snapshots += 1;

@@ -79,7 +79,7 @@ pub(in crate::shard) struct Connection {
     /// Ordinal in the group from which on frames are for it.
     pub(in crate::shard) joined: u64,
     pub(in crate::shard) in_flight: InFlight,
-    /// `None` exactly in direct mode.
+    /// `None` exactly while nothing waits beside a batch in flight: direct mode.
     pub(in crate::shard) outbound: Option<Box<Outbound>>,
     /// `None` while nothing is incomplete.
     pub(in crate::shard) inbound: Option<Box<Inbound>>,

@@ -109,7 +109,7 @@ impl Shard {
             None => {
                 let mut inbound = Box::new(Inbound::new());
                 inbound.parked.extend_from_slice(input);
-                self.keep_inbound(slot, inbound, now);
+                self.keep_inbound(slot, inbound);
             }
         }
     }

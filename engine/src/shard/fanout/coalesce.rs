@@ -7,12 +7,15 @@
 /// The adaptive window of one shard.
 #[derive(Debug)]
 pub(in crate::shard) struct Coalescer {
-    /// 0: never hold.
+    /// 0: never hold. Also the least time over which the shard's load is judged.
     coalesce_max_ns: u64,
     /// When ingest received the oldest update that waits; `None` exactly while nothing is pending.
     oldest_ns: Option<u64>,
-    /// End of the last turn.
-    turn_ended_ns: u64,
+    /// Since when work is being added up.
+    window_started_ns: u64,
+    /// Work since then.
+    worked_ns: u64,
+    /// The shard worked for more than half of the last window.
     busy: bool,
 }
 
@@ -21,7 +24,8 @@ impl Coalescer {
         Self {
             coalesce_max_ns,
             oldest_ns: None,
-            turn_ended_ns: 0,
+            window_started_ns: 0,
+            worked_ns: 0,
             busy: false,
         }
     }
@@ -33,16 +37,20 @@ impl Coalescer {
 
     /// A turn that began at `started_ns` ended at `ended_ns`.
     pub(in crate::shard) fn note_turn(&mut self, started_ns: u64, ended_ns: u64) {
-        let wall_ns = ended_ns.saturating_sub(self.turn_ended_ns);
-        let worked_ns = ended_ns.saturating_sub(started_ns);
-        self.busy = worked_ns * 2 > wall_ns;
-        self.turn_ended_ns = ended_ns;
+        self.worked_ns += ended_ns.saturating_sub(started_ns);
+        let window_ns = ended_ns.saturating_sub(self.window_started_ns);
+        // Judged over a while: a single turn without sleep before it would always look busy.
+        if window_ns >= self.coalesce_max_ns {
+            self.busy = self.worked_ns * 2 > window_ns;
+            self.window_started_ns = ended_ns;
+            self.worked_ns = 0;
+        }
     }
 
     /// Whether what is pending is to leave now.
     pub(in crate::shard) fn is_due(&self, now_ns: u64) -> bool {
-        self.deadline_ns()
-            .is_some_and(|deadline| deadline <= now_ns)
+        self.oldest_ns
+            .is_some_and(|oldest_ns| !self.busy || oldest_ns + self.coalesce_max_ns <= now_ns)
     }
 
     /// When what is pending is to leave, at the latest.
@@ -71,13 +79,22 @@ mod tests {
         coalescer.note_pending(20 * MS);
         assert!(coalescer.is_due(20 * MS));
         coalescer.note_flushed();
-        // 9 of 10 ms busy.
+        // 9 of 10 ms busy, after a window that ended at 11 ms.
         coalescer.note_turn(12 * MS, 21 * MS);
         coalescer.note_pending(21 * MS);
         coalescer.note_pending(22 * MS);
         assert!(!coalescer.is_due(22 * MS));
         assert_eq!(coalescer.deadline_ns(), Some(23 * MS));
         assert!(coalescer.is_due(23 * MS));
+    }
+
+    #[test]
+    fn a_turn_right_after_another_does_not_make_an_idle_shard_busy() {
+        let mut coalescer = Coalescer::new(2 * MS);
+        coalescer.note_turn(50 * MS, 51 * MS);
+        coalescer.note_turn(51 * MS, 51 * MS + 1_000);
+        coalescer.note_pending(51 * MS + 1_000);
+        assert!(coalescer.is_due(51 * MS + 1_000));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::BatchId;
+use crate::limits::{PENDING_FRAMES_MAX, PENDING_UPDATES_MAX, QUEUED_CLIENTS_BUDGET};
 use crate::shard::connection::InFlight;
 use crate::shard::operation::{CloseReason, Operation};
 use crate::shard::topics::GroupId;
@@ -19,11 +20,18 @@ pub(in crate::shard) struct Dispatch {
     groups: VecDeque<GroupId>,
     /// The group that is being served.
     current: Option<(GroupId, BatchId)>,
-    /// Frames pending in groups or not yet fanned out; bounds what is taken from the mailbox.
-    pub(in crate::shard) pending_frames: usize,
+    /// Frames pending in all groups; with the next, bounds what is taken from the mailbox.
+    pending_frames: usize,
+    /// Updates taken in since the last fan-out began.
+    pending_updates: usize,
 }
 
 impl Dispatch {
+    /// Whether more updates may become pending.
+    pub(in crate::shard) fn has_room(&self) -> bool {
+        self.pending_updates < PENDING_UPDATES_MAX && self.pending_frames < PENDING_FRAMES_MAX
+    }
+
     /// Whether clients are still to be served.
     pub(in crate::shard) fn is_under_way(&self) -> bool {
         self.current.is_some() || !self.groups.is_empty()
@@ -68,6 +76,7 @@ impl Shard {
             return;
         }
         self.coalescer.note_pending(received_ns);
+        self.dispatch.pending_updates += 1;
         for &group in &self.topics.get(topic).groups {
             let entry = self.groups.get_mut(group);
             self.frames.retain(frame);
@@ -82,16 +91,24 @@ impl Shard {
 
     /// Starts the fan-out of what is pending, if it is due and the last one is over.
     pub(in crate::shard) fn begin_fan_out(&mut self, now_ns: u64) {
-        if self.dispatch.is_under_way() || !self.coalescer.is_due(now_ns) {
+        // Without room there is nothing to gain from holding: nothing more can come.
+        let is_due = self.coalescer.is_due(now_ns) || !self.dispatch.has_room();
+        if self.dispatch.is_under_way() || !is_due {
             return;
         }
         self.coalescer.note_flushed();
+        self.dispatch.pending_updates = 0;
         self.dispatch.groups.extend(self.dispatch.touched.drain(..));
     }
 
-    /// The next send of the fan-out under way. Clients that are not direct get their frames queued here.
+    /// The next send of the fan-out under way. Clients that are not direct get their frames queued here, so
+    /// many at a time.
     pub(in crate::shard) fn next_fan_out_send(&mut self) -> Option<Operation> {
+        let mut queued = 0;
         loop {
+            if queued == QUEUED_CLIENTS_BUDGET {
+                return Some(Operation::Yield);
+            }
             let (group, batch) = match self.dispatch.current {
                 Some(current) => current,
                 None => self.begin_next_group()?,
@@ -108,6 +125,7 @@ impl Shard {
             }
             if !connection.is_direct() {
                 self.queue_batch(slot, batch, first);
+                queued += 1;
                 continue;
             }
             let sent_frames = (content.frames.len() - first) as u64;
@@ -147,6 +165,8 @@ impl Shard {
         let joined = connection.joined;
         let group = self.groups.get_mut(group_id);
         connection.joined = group.next_ordinal;
+        // What it was charged for must not be conflated into something that it is charged for again.
+        group.last_join = group.next_ordinal;
         if group.awaits_dispatch(connection.position) {
             let position = connection.position;
             let connections = &mut self.connections;

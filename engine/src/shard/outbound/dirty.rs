@@ -41,13 +41,17 @@ impl DirtySet {
         self.waiting.remove(&topic).map(|count| (topic, count))
     }
 
-    /// Takes `topic` out; returns how many of its values waited.
-    pub(super) fn remove(&mut self, topic: TopicIndex) -> u64 {
-        let Some(count) = self.waiting.remove(&topic) else {
-            return 0;
-        };
-        self.order.retain(|other| *other != topic);
-        count
+    /// Takes `topics` (ascending) out; returns how many of their values waited.
+    pub(super) fn remove_all(&mut self, topics: &[TopicIndex]) -> u64 {
+        let mut removed = 0;
+        self.order.retain(|topic| {
+            let keep = topics.binary_search(topic).is_err();
+            if !keep {
+                removed += self.waiting.remove(topic).unwrap_or(0);
+            }
+            keep
+        });
+        removed
     }
 
     pub(super) fn next(&self) -> Option<TopicIndex> {

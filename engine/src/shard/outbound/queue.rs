@@ -94,7 +94,7 @@ impl Outbound {
             self.dirty.mark(topic);
             return Ok(());
         }
-        if self.is_ring_full() {
+        if self.is_ring_full() || frames.bytes() > FRAME_BYTES_MAX {
             ledger.drop_queued(1);
             return Err(ReliableOverflow);
         }
@@ -120,25 +120,31 @@ impl Outbound {
         }
     }
 
-    /// Drops what waits of `topic`; returns how many values that were.
-    pub(in crate::shard) fn remove_topic(
+    /// Drops what waits of `topics` (ascending); returns how many values that were. One pass over the queues,
+    /// however many topics.
+    pub(in crate::shard) fn remove_topics(
         &mut self,
-        topic: TopicIndex,
+        topics: &[TopicIndex],
         frames: &mut FrameSlab,
     ) -> u64 {
         debug_assert!(
             self.segments.is_empty(),
             "the outcome of a send comes before any other input"
         );
-        let mut removed = self.dirty.remove(topic);
-        self.snapshots
-            .retain(|frame| keep_unless(*frame, topic, frames));
+        let mut removed = self.dirty.remove_all(topics);
+        let mut keep = |frame: FrameIndex| {
+            let keep = topics.binary_search(&frames.topic(frame)).is_err();
+            if !keep {
+                frames.release(frame);
+            }
+            keep
+        };
+        self.snapshots.retain(|frame| keep(*frame));
         let before = self.returned.len();
-        self.returned
-            .retain(|frame| keep_unless(*frame, topic, frames));
+        self.returned.retain(|frame| keep(*frame));
         removed += (before - self.returned.len()) as u64;
         if let Some(ring) = &mut self.ring {
-            removed += ring.retain(|frame| keep_unless(frame, topic, frames)) as u64;
+            removed += ring.retain(keep) as u64;
         }
         removed
     }
@@ -197,15 +203,6 @@ impl Outbound {
             ring.retain(keep);
         }
     }
-}
-
-/// Whether a queued frame is of another topic; releases it when it is not.
-fn keep_unless(frame: FrameIndex, topic: TopicIndex, frames: &mut FrameSlab) -> bool {
-    let keep = frames.topic(frame) != topic;
-    if !keep {
-        frames.release(frame);
-    }
-    keep
 }
 
 /// Queues that were given back, with their allocations.

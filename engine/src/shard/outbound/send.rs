@@ -6,7 +6,7 @@ use tickwire_protocol::frame::{ControlOpcode, append_control};
 
 use super::ledger::Ledger;
 use super::queue::Outbound;
-use crate::limits::BATCH_BYTES_MAX;
+use crate::limits::{BATCH_BYTES_MAX, SEND_BUFFERS_KEPT};
 use crate::shard::operation::SharedBytes;
 use crate::shard::topics::{FrameIndex, FrameSlab, TopicIndex, Topics};
 
@@ -275,19 +275,16 @@ pub(in crate::shard) struct BytesPool {
 }
 
 impl BytesPool {
-    /// Kept at most.
-    const FREE_MAX: usize = 256;
-
     /// An empty buffer that nobody else holds.
     pub(in crate::shard) fn take(&mut self) -> SharedBytes {
         self.free.pop().unwrap_or_default()
     }
 
-    /// Keeps a buffer for reuse, unless the driver still holds it or it grew beyond a batch.
+    /// Keeps a buffer for reuse, unless the driver still holds it or it grew far beyond a batch.
     pub(in crate::shard) fn give_back(&mut self, mut bytes: SharedBytes) {
-        if self.free.len() < Self::FREE_MAX
+        if self.free.len() < SEND_BUFFERS_KEPT
             && let Some(buffer) = Rc::get_mut(&mut bytes)
-            && buffer.capacity() <= BATCH_BYTES_MAX
+            && buffer.capacity() <= 2 * BATCH_BYTES_MAX
         {
             buffer.clear();
             self.free.push(bytes);

@@ -25,7 +25,7 @@ pub(in crate::shard) struct Group {
     pub(in crate::shard) pending: Vec<PendingFrame>,
     /// Number of frames ever pending here: the ordinal of the next one.
     pub(in crate::shard) next_ordinal: u64,
-    /// Ordinal at which the last client joined; frames before it are not conflated with later ones.
+    /// Ordinal at which the last client joined or was settled; frames before it are not conflated with later ones.
     pub(in crate::shard) last_join: u64,
     /// The group stands in the list of those with pending frames, or is being dispatched.
     pub(in crate::shard) scheduled: bool,
