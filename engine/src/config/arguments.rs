@@ -120,7 +120,7 @@ struct Arguments {
     /// Cores that the shards run on, one thread each, pinned [default: auto]
     ///
     /// Numbers and ranges as in 0,2-3, within what the process may use (taskset, cgroup).
-    /// `auto` takes all of them, less one for ingest where there are several. Too few: one
+    /// `auto` takes all of them, and ingest runs where it finds room. Too few: one
     /// core's sends bound the rate. Too many: shards share cores with ingest and the
     /// kernel's network work, and latency grows.
     #[arg(

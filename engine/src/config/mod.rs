@@ -81,7 +81,7 @@ pub struct SimulateConfig {
 /// Which cores the shards run on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cores {
-    /// As many as the process may use, less one for ingest where there are several.
+    /// All that the process may use.
     Auto,
     /// These, each once, ascending, at least one.
     List(Vec<usize>),

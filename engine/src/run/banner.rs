@@ -4,9 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tickwire_ring::KernelFeatures;
+use tracing::info;
 
 use super::placement::{Placement, list};
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
 use crate::limits::MemoryBound;
 
 /// Everything worth knowing at start.
@@ -68,12 +69,57 @@ impl fmt::Display for Banner<'_> {
             kernel_socket_bytes(config.limits.connections_max) / (1024 * 1024),
             config.limits.connections_max
         )?;
-        writeln!(f, "see prices:")?;
+        writeln!(
+            f,
+            "  limits   {} connections, {} symbols; a busy shard holds updates up to {:?}; equal objects are dropped for {:?}",
+            config.limits.connections_max,
+            config.limits.topics_max,
+            config.coalesce_max,
+            config.duplicate_window
+        )?;
+        match config.simulate {
+            Some(_) => writeln!(f, "see prices:")?,
+            None => writeln!(f, "see prices of RELIANCE, once somebody publishes some:")?,
+        }
         write!(
             f,
             "  curl -sN --http1.1 --output - -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
              -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://{public}/ws/stocks/RELIANCE | LC_ALL=C tr -c '[:print:]' '\\n'"
         )
+    }
+}
+
+/// How the start is told, made while everything is known and given when the engine serves.
+pub(super) enum Announcement {
+    /// For a person, on standard output.
+    Text(String),
+    /// For a program that reads the log.
+    Log {
+        public: SocketAddr,
+        admin: SocketAddr,
+    },
+}
+
+impl Announcement {
+    pub(super) fn new(banner: &Banner<'_>) -> Self {
+        match banner.config.log_format {
+            LogFormat::Text => Self::Text(banner.to_string()),
+            LogFormat::Json => Self::Log {
+                public: banner.public,
+                admin: banner.admin,
+            },
+        }
+    }
+
+    #[expect(
+        clippy::print_stdout,
+        reason = "the banner is for the person who started the engine"
+    )]
+    pub(super) fn make(&self) {
+        match self {
+            Self::Text(text) => println!("{text}"),
+            Self::Log { public, admin } => info!(%public, %admin, "listening"),
+        }
     }
 }
 

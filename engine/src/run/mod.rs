@@ -37,7 +37,7 @@ use crate::ingest::{self, Pipeline, PipelineConfig, Source};
 use crate::limits::{MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, ORDERS_MAX, REFUSAL_SLOTS};
 use crate::mailbox::{MailboxConfig, MailboxSender, mailbox};
 use crate::shard::ShardConfig;
-use banner::Banner;
+use banner::{Announcement, Banner};
 pub use placement::CoreNotAllowed;
 use placement::Placement;
 use shard_thread::{EXIT_BROKEN, ShardThread, StartedShard};
@@ -145,7 +145,7 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
         public: public.address,
         admin: admin_address,
     };
-    let banner = banner.to_string();
+    let announcement = Announcement::new(&banner);
     let engine = Engine {
         config,
         clock,
@@ -153,7 +153,7 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
         listeners: public.listeners,
         admin,
         shards_ended,
-        banner,
+        announcement,
     };
     let ingest_cpus = placement.ingest;
     let thread = std::thread::Builder::new()
@@ -190,7 +190,7 @@ struct Engine {
     listeners: Vec<TcpListener>,
     admin: TcpListener,
     shards_ended: UnboundedReceiver<usize>,
-    banner: String,
+    announcement: Announcement,
 }
 
 impl Engine {
@@ -203,7 +203,7 @@ impl Engine {
             listeners,
             admin,
             mut shards_ended,
-            banner,
+            announcement,
         } = self;
         let drained = Arc::new(Notify::new());
         let mut mailboxes = Vec::with_capacity(shards.len());
@@ -249,7 +249,7 @@ impl Engine {
 
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        print_banner(&banner);
+        announcement.make();
         let name = either(&mut interrupt, &mut terminate).await;
         info!("{name}: closing all connections; a second signal exits at once");
         draining.set(true);
@@ -383,12 +383,4 @@ fn new_epoch() -> String {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[expect(
-    clippy::print_stdout,
-    reason = "the banner is for the person who started the engine"
-)]
-fn print_banner(banner: &str) {
-    println!("{banner}");
 }

@@ -532,12 +532,7 @@ impl Shard {
             let Some(outbound) = &mut connection.outbound else {
                 continue;
             };
-            let send = outbound.begin_send(
-                &mut self.pool,
-                &mut self.frames,
-                &self.topics,
-                &mut self.ledger,
-            );
+            let send = outbound.begin_send(&mut self.pool, &mut self.frames, &mut self.ledger);
             if let Some((bytes, len)) = send {
                 connection.in_flight = InFlight::Outbound;
                 return Some(Operation::Send {
@@ -627,11 +622,16 @@ impl Shard {
         }
     }
 
-    /// Cancels all values that wait for a client.
+    /// Lets go of all values that wait for a client that is leaving: lost to overload, or not wanted any more.
     fn cancel_values(&mut self, slot: u32) {
-        if let Some(outbound) = &mut self.connections[slot as usize].outbound {
-            let removed = outbound.clear_values(&mut self.frames);
-            self.ledger.cancel(removed);
+        let connection = &mut self.connections[slot as usize];
+        let Some(outbound) = &mut connection.outbound else {
+            return;
+        };
+        let removed = outbound.clear_values(&mut self.frames);
+        match connection.close_reason {
+            Some(CloseReason::Overload) => self.ledger.drop_queued(removed),
+            _ => self.ledger.cancel(removed),
         }
     }
 

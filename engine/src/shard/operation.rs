@@ -44,10 +44,10 @@ pub enum Operation {
     ResumeReceiving(ConnectionId),
     /// Send FIN; go on receiving.
     ShutdownWrite(ConnectionId),
-    /// Close; then call [`Shard::handle_closed`](super::Shard::handle_closed). No other input follows.
-    Close(ConnectionId),
+    /// Close, for the reason given; then call [`Shard::handle_closed`](super::Shard::handle_closed). No other input follows.
+    Close(ConnectionId, CloseReason),
     /// Close with a reset; then as above.
-    Reset(ConnectionId),
+    Reset(ConnectionId, CloseReason),
 }
 
 /// What became of a send.

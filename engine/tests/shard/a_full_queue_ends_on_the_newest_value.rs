@@ -2,6 +2,7 @@
 //! of each of its topics, and others never notice.
 
 use tickwire_engine::limits::QUEUE_FRAMES_MAX;
+use tickwire_engine::random::Random;
 use tickwire_engine::shard::Mode;
 
 use crate::world::{World, subscribe, values};
@@ -110,6 +111,61 @@ fn a_conflating_client_that_reads_in_small_bites_ends_on_the_newest_value_of_eve
     }
 }
 
+/// What has been taken in is ahead of what was fanned out; a conflating client must get neither a value twice
+/// nor an older one after a newer one for that.
+#[test]
+fn values_that_arrive_during_the_fan_out_keep_their_order_for_conflating_clients() {
+    for seed in 0..20 {
+        let mut world = World::with_seed(seed);
+        let mut random = Random::new(seed);
+        world.driver.chunk_operations = 1 + random.below(4);
+        let clients: Vec<_> = (0..8).map(|_| world.subscriber(&["A", "B"])).collect();
+        let mut logs = vec![Vec::new(); clients.len()];
+        let mut conflated = 0;
+        for _ in 0..200 {
+            let count = 1 + random.below(30);
+            let channels: Vec<&str> = (0..count).map(|_| [A, B][random.below(2)]).collect();
+            for client in &clients[2..] {
+                // Mostly none, so that queues fill up.
+                let room = [usize::MAX, 5_000, 500]
+                    .get(random.below(40))
+                    .copied()
+                    .unwrap_or(0);
+                world.driver.client_mut(*client).room = room;
+            }
+            world.publish_during_turn(&channels);
+            conflated += usize::from(
+                clients
+                    .iter()
+                    .any(|client| world.driver.shard().mode(*client) == Some(Mode::Conflating)),
+            );
+            for (client, log) in clients.iter().zip(&mut logs) {
+                log.extend(world.values(*client));
+            }
+        }
+        assert!(
+            conflated > 20,
+            "seed {seed}: the test is about conflating clients"
+        );
+        for (client, log) in clients.iter().zip(&mut logs) {
+            world.driver.client_mut(*client).room = usize::MAX;
+            world.driver.run();
+            log.extend(world.values(*client));
+            for channel in [A, B] {
+                let sequences: Vec<u64> = log
+                    .iter()
+                    .filter(|(name, _)| name == channel)
+                    .map(|(_, seq)| *seq)
+                    .collect();
+                assert!(
+                    sequences.is_sorted_by(|a, b| a < b),
+                    "seed {seed}, {channel}: {sequences:?}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn snapshots_cut_by_short_sends_all_arrive_once() {
     let (symbols, channels) = ten();
@@ -170,7 +226,12 @@ fn reliable_values_are_never_dropped_from_a_live_connection() {
         world.driver.client(client).is_reset(),
         "it reads nothing, so a close frame can't reach it"
     );
-    assert!(world.driver.shard().ledger().dropped > 0);
+    let lost = QUEUE_FRAMES_MAX as u64 + 1;
+    assert_eq!(
+        world.driver.shard().ledger().dropped,
+        lost,
+        "what waited is lost too"
+    );
 }
 
 #[test]

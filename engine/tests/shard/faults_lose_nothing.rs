@@ -25,6 +25,7 @@ fn run(seed: u64) {
     };
     let mut world = World::with_faults(seed, faults);
     let mut random = Random::new(seed);
+    world.driver.chunk_operations = 1 + random.below(8);
     let clients: Vec<_> = (0..12).map(|_| world.client()).collect();
     let mut logs = vec![Vec::new(); clients.len()];
     for _ in 0..150 {
@@ -45,7 +46,11 @@ fn run(seed: u64) {
             _ => {
                 let count = 1 + random.below(5);
                 let channels: Vec<_> = (0..count).map(|_| CHANNELS[random.below(4)]).collect();
-                world.mail(&channels);
+                if random.below(2) == 0 {
+                    world.mail(&channels);
+                } else {
+                    world.publish_during_turn(&channels);
+                }
                 world.driver.advance_ms(random.below(20) as u64);
             }
         }

@@ -23,6 +23,10 @@ impl World {
         Self::with_faults(1, FaultRates::default())
     }
 
+    pub(crate) fn with_seed(seed: u64) -> Self {
+        Self::with_faults(seed, FaultRates::default())
+    }
+
     pub(crate) fn with_faults(seed: u64, faults: FaultRates) -> Self {
         let has_faults = faults.short + faults.would_block + faults.no_buffers > 0;
         let config = ShardConfig {
@@ -86,8 +90,22 @@ impl World {
         sequences
     }
 
+    /// As [`World::publish`], but the values arrive while the turn runs.
+    pub(crate) fn publish_during_turn(&mut self, channels: &[&str]) -> Vec<u64> {
+        let (updates, sequences) = self.updates(channels);
+        self.driver.publish_during_turn(updates);
+        self.driver.run();
+        sequences
+    }
+
     /// As [`World::publish`], without the turn.
     pub(crate) fn mail(&mut self, channels: &[&str]) -> Vec<u64> {
+        let (mut updates, sequences) = self.updates(channels);
+        self.driver.publish(&mut updates);
+        sequences
+    }
+
+    fn updates(&mut self, channels: &[&str]) -> (Vec<Arc<Update>>, Vec<u64>) {
         let (mut updates, mut sequences) = (Vec::new(), Vec::new());
         for channel in channels {
             let index = self.channel(channel);
@@ -101,8 +119,7 @@ impl World {
                 self.driver.now().monotonic_ns,
             ));
         }
-        self.driver.publish(&mut updates);
-        sequences
+        (updates, sequences)
     }
 
     /// As if a mailbox had conflated `count` values of the channel before the next one.

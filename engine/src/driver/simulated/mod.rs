@@ -28,6 +28,10 @@ pub struct SimulatedDriver {
     clients: Vec<SimulatedClient>,
     /// Updates that the shard had no room for yet.
     mail: VecDeque<SharedUpdate>,
+    /// Updates that arrive during the next turn, one chunk's worth after the other.
+    arriving: VecDeque<SharedUpdate>,
+    /// Operations executed between two looks at everything else.
+    pub chunk_operations: usize,
     faults: FaultRates,
     random: Random,
     /// Outcomes of the chunk that is being executed.
@@ -54,6 +58,8 @@ impl SimulatedDriver {
             now: Self::start(),
             clients,
             mail: VecDeque::new(),
+            arriving: VecDeque::new(),
+            chunk_operations: CHUNK_OPERATIONS,
             faults,
             random,
             outcomes,
@@ -107,14 +113,21 @@ impl SimulatedDriver {
         self.shard.take_updates(&mut self.mail);
     }
 
+    /// Updates arrive while the next turn runs: up to three before each chunk.
+    pub fn publish_during_turn(&mut self, updates: Vec<SharedUpdate>) {
+        self.arriving.extend(updates);
+    }
+
     /// Executes operations until none is left and all writable sockets were reported: one turn.
     pub fn run(&mut self) {
         let started_ns = self.now.monotonic_ns;
         loop {
+            let arrived = self.random.below(4).min(self.arriving.len());
+            self.mail.extend(self.arriving.drain(..arrived));
             self.shard.take_updates(&mut self.mail);
             self.shard.handle_timeout(self.now);
             let mut executed = 0;
-            while executed < CHUNK_OPERATIONS
+            while executed < self.chunk_operations
                 && let Some(operation) = self.shard.poll_output()
             {
                 self.execute(operation);
@@ -125,7 +138,7 @@ impl SimulatedDriver {
                 self.shard.handle_sent(connection, outcome, self.now);
             }
             self.outcomes = outcomes;
-            if executed == 0 && !self.report_readiness() {
+            if executed == 0 && !self.report_readiness() && self.arriving.is_empty() {
                 break;
             }
         }
@@ -211,8 +224,8 @@ impl SimulatedDriver {
             Operation::ShutdownWrite(connection) => {
                 current(&mut self.clients, connection).fin = true
             }
-            Operation::Close(connection) | Operation::Reset(connection) => {
-                let reset = matches!(operation, Operation::Reset(_));
+            Operation::Close(connection, _) | Operation::Reset(connection, _) => {
+                let reset = matches!(operation, Operation::Reset(..));
                 current(&mut self.clients, connection).close(reset);
                 self.shard.handle_closed(connection);
             }

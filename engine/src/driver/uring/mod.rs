@@ -239,8 +239,22 @@ impl UringDriver {
             Operation::PauseReceiving(connection) => self.ring.pause_receiving(key(connection)),
             Operation::ResumeReceiving(connection) => self.ring.receive(key(connection)),
             Operation::ShutdownWrite(connection) => self.ring.shutdown_write(key(connection)),
-            Operation::Close(connection) => self.ring.close(key(connection)),
-            Operation::Reset(connection) => self.ring.reset(key(connection)),
+            Operation::Close(connection, reason) => {
+                debug!(
+                    slot = connection.slot,
+                    reason = reason.as_str(),
+                    "connection closed"
+                );
+                self.ring.close(key(connection));
+            }
+            Operation::Reset(connection, reason) => {
+                debug!(
+                    slot = connection.slot,
+                    reason = reason.as_str(),
+                    "connection reset"
+                );
+                self.ring.reset(key(connection));
+            }
         }
     }
 

@@ -27,7 +27,9 @@ impl Shard {
             return;
         }
         // First of all: leaving queues values, which may overflow and end up here again.
-        self.connections[slot as usize].phase = Phase::Flushing;
+        let connection = &mut self.connections[slot as usize];
+        connection.phase = Phase::Flushing;
+        connection.close_reason = Some(reason);
         self.leave_group(slot);
         let outbound = self.outbound(slot);
         // Nothing follows a close frame (RFC 6455 section 5.5.1).
@@ -111,9 +113,9 @@ impl Shard {
         self.open_connections -= 1;
         let id = connection.id(slot);
         self.operations.push_back(if reset {
-            Operation::Reset(id)
+            Operation::Reset(id, reason)
         } else {
-            Operation::Close(id)
+            Operation::Close(id, reason)
         });
     }
 

@@ -1,61 +1,82 @@
-//! The dirty set of a conflating client: which topics changed, not what they changed to. The value is
-//! looked up when the socket takes it, so it is the newest.
+//! The dirty set of a conflating client: which topics changed, and to what last.
+//!
+//! The value is the newest one that was *fanned out* to the client, not the topic's last value: that may be
+//! ahead, and would be sent a second time, and an older one after it, when its own fan-out comes.
 
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use crate::shard::topics::TopicIndex;
+use crate::shard::topics::{FrameIndex, FrameSlab, TopicIndex};
 
-/// Topics with values that wait, in the order in which they became dirty.
+/// What a mark did to the values that waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marked {
+    /// The topic had none.
+    Added,
+    /// One value gave way to a newer one.
+    Superseded,
+}
+
+/// Topics of which one value waits, in the order in which they became dirty.
 #[derive(Debug, Default)]
 pub(super) struct DirtySet {
-    /// Keys are those of `waiting`, each once.
+    /// The keys of `newest`, each once.
     order: VecDeque<TopicIndex>,
-    /// How many values wait per topic, at least one.
-    waiting: HashMap<TopicIndex, u64>,
+    /// Each holds a reference in the slab.
+    newest: HashMap<TopicIndex, FrameIndex>,
 }
 
 impl DirtySet {
-    /// One more value of `topic` waits.
-    pub(super) fn mark(&mut self, topic: TopicIndex) {
-        let count = self.waiting.entry(topic).or_insert(0);
-        if *count == 0 {
-            self.order.push_back(topic);
+    /// A value waits that is newer than the one that does. Takes over the caller's reference.
+    pub(super) fn mark(&mut self, frame: FrameIndex, frames: &mut FrameSlab) -> Marked {
+        let topic = frames.topic(frame);
+        match self.newest.insert(topic, frame) {
+            Some(older) => {
+                frames.release(older);
+                Marked::Superseded
+            }
+            None => {
+                self.order.push_back(topic);
+                Marked::Added
+            }
         }
-        *count += 1;
     }
 
-    /// A value of `topic` came back unsent; it is the next one again.
-    pub(super) fn mark_first(&mut self, topic: TopicIndex) {
-        let count = self.waiting.entry(topic).or_insert(0);
-        if *count == 0 {
-            self.order.push_front(topic);
+    /// A value came back unsent, older than the one that waits. Takes over the caller's reference.
+    pub(super) fn mark_first(&mut self, frame: FrameIndex, frames: &mut FrameSlab) -> Marked {
+        let topic = frames.topic(frame);
+        if self.newest.contains_key(&topic) {
+            frames.release(frame);
+            return Marked::Superseded;
         }
-        *count += 1;
+        self.order.push_front(topic);
+        self.newest.insert(topic, frame);
+        Marked::Added
     }
 
-    /// Takes the topic that has waited longest, with the number of its values.
-    pub(super) fn pop(&mut self) -> Option<(TopicIndex, u64)> {
+    /// The value of the topic that has waited longest.
+    pub(super) fn next(&self) -> Option<FrameIndex> {
+        self.newest.get(self.order.front()?).copied()
+    }
+
+    /// Takes that value out, with its reference.
+    pub(super) fn pop(&mut self) -> Option<FrameIndex> {
         let topic = self.order.pop_front()?;
-        self.waiting.remove(&topic).map(|count| (topic, count))
+        self.newest.remove(&topic)
     }
 
-    /// Takes `topics` (ascending) out; returns how many of their values waited.
-    pub(super) fn remove_all(&mut self, topics: &[TopicIndex]) -> u64 {
-        let mut removed = 0;
+    /// Takes `topics` (ascending) out; returns how many values waited.
+    pub(super) fn remove_all(&mut self, topics: &[TopicIndex], frames: &mut FrameSlab) -> u64 {
+        let before = self.order.len();
         self.order.retain(|topic| {
             let keep = topics.binary_search(topic).is_err();
-            if !keep {
-                removed += self.waiting.remove(topic).unwrap_or(0);
+            if !keep && let Some(frame) = self.newest.remove(topic) {
+                frames.release(frame);
             }
             keep
         });
-        removed
-    }
-
-    pub(super) fn next(&self) -> Option<TopicIndex> {
-        self.order.front().copied()
+        (before - self.order.len()) as u64
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -63,8 +84,11 @@ impl DirtySet {
     }
 
     /// Empties the set; returns how many values waited.
-    pub(super) fn clear(&mut self) -> u64 {
-        self.order.clear();
-        self.waiting.drain().map(|(_, count)| count).sum()
+    pub(super) fn clear(&mut self, frames: &mut FrameSlab) -> u64 {
+        let before = self.order.len() as u64;
+        while let Some(frame) = self.pop() {
+            frames.release(frame);
+        }
+        before
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tickwire_protocol::channel::DeliveryClass;
 use tickwire_protocol::frame::ControlPayload;
 
-use super::dirty::DirtySet;
+use super::dirty::{DirtySet, Marked};
 use super::ledger::Ledger;
 use super::ring::FrameRing;
 use super::{Mode, Segment};
@@ -87,11 +87,14 @@ impl Outbound {
         ledger: &mut Ledger,
     ) -> Result<(), ReliableOverflow> {
         if !self.conflating && (self.is_ring_full() || frames.bytes() > FRAME_BYTES_MAX) {
-            self.conflate(frames, topics);
+            self.conflate(frames, topics, ledger);
         }
         let topic = frames.topic(frame);
         if self.conflating && topics.get(topic).class == DeliveryClass::Latest {
-            self.dirty.mark(topic);
+            frames.retain(frame);
+            if self.dirty.mark(frame, frames) == Marked::Superseded {
+                ledger.skip(1);
+            }
             return Ok(());
         }
         if self.is_ring_full() || frames.bytes() > FRAME_BYTES_MAX {
@@ -110,11 +113,13 @@ impl Outbound {
         frame: FrameIndex,
         frames: &mut FrameSlab,
         topics: &Topics,
+        ledger: &mut Ledger,
     ) {
         let topic = frames.topic(frame);
         if self.conflating && topics.get(topic).class == DeliveryClass::Latest {
-            frames.release(frame);
-            self.dirty.mark_first(topic);
+            if self.dirty.mark_first(frame, frames) == Marked::Superseded {
+                ledger.skip(1);
+            }
         } else {
             self.returned.push_front(frame);
         }
@@ -131,7 +136,7 @@ impl Outbound {
             self.segments.is_empty(),
             "the outcome of a send comes before any other input"
         );
-        let mut removed = self.dirty.remove_all(topics);
+        let mut removed = self.dirty.remove_all(topics, frames);
         let mut keep = |frame: FrameIndex| {
             let keep = topics.binary_search(&frames.topic(frame)).is_err();
             if !keep {
@@ -154,7 +159,7 @@ impl Outbound {
         for frame in self.snapshots.drain(..) {
             frames.release(frame);
         }
-        let mut removed = self.dirty.clear();
+        let mut removed = self.dirty.clear(frames);
         for frame in self.returned.drain(..) {
             frames.release(frame);
             removed += 1;
@@ -181,7 +186,7 @@ impl Outbound {
     }
 
     /// Turns the `latest` values that wait into dirty topics; `reliable` ones keep their places.
-    fn conflate(&mut self, frames: &mut FrameSlab, topics: &Topics) {
+    fn conflate(&mut self, frames: &mut FrameSlab, topics: &Topics, ledger: &mut Ledger) {
         self.conflating = true;
         let Self {
             returned,
@@ -192,9 +197,8 @@ impl Outbound {
         let mut keep = |frame: FrameIndex| {
             let topic = frames.topic(frame);
             let reliable = topics.get(topic).class == DeliveryClass::Reliable;
-            if !reliable {
-                frames.release(frame);
-                dirty.mark(topic);
+            if !reliable && dirty.mark(frame, frames) == Marked::Superseded {
+                ledger.skip(1);
             }
             reliable
         };

@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use tickwire_protocol::frame::{ControlOpcode, append_control};
 
+use super::dirty::Marked;
 use super::ledger::Ledger;
 use super::queue::Outbound;
 use crate::limits::{BATCH_BYTES_MAX, SEND_BUFFERS_KEPT};
 use crate::shard::operation::SharedBytes;
-use crate::shard::topics::{FrameIndex, FrameSlab, TopicIndex, Topics};
+use crate::shard::topics::{FrameIndex, FrameSlab, Topics};
 
 /// A part of a send: `start..end` of its buffer. Segments follow each other without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ enum Content {
     /// A queued value.
     Value(FrameIndex),
     /// The newest value of a dirty topic.
-    Newest(TopicIndex, FrameIndex),
+    Newest(FrameIndex),
 }
 
 impl Outbound {
@@ -38,7 +39,6 @@ impl Outbound {
         &mut self,
         pool: &mut BytesPool,
         frames: &mut FrameSlab,
-        topics: &Topics,
         ledger: &mut Ledger,
     ) -> Option<(SharedBytes, usize)> {
         debug_assert!(self.segments.is_empty(), "one send at a time");
@@ -71,7 +71,7 @@ impl Outbound {
                 content: Content::Control,
             });
         }
-        while let Some((content, frame)) = self.next_content(buffer.len(), frames, topics, ledger) {
+        while let Some((content, frame)) = self.next_content(buffer.len(), frames, ledger) {
             let start = buffer.len();
             buffer.extend_from_slice(frames.bytes_of(frame));
             self.segments.push(Segment {
@@ -136,7 +136,7 @@ impl Outbound {
         for segment in self.segments.drain(..) {
             match segment.content {
                 Content::Partial { is_value: true } => ledger.cancel_in_flight(1),
-                Content::Value(frame) | Content::Newest(_, frame) => {
+                Content::Value(frame) | Content::Newest(frame) => {
                     frames.release(frame);
                     ledger.cancel_in_flight(1);
                 }
@@ -168,7 +168,6 @@ impl Outbound {
         &mut self,
         filled: usize,
         frames: &mut FrameSlab,
-        topics: &Topics,
         ledger: &mut Ledger,
     ) -> Option<(Content, FrameIndex)> {
         let fits = |frame: FrameIndex| {
@@ -194,18 +193,10 @@ impl Outbound {
             ledger.begin_send(1);
             return Some((Content::Value(frame), frame));
         }
-        let topic = self.dirty.next()?;
-        let frame = fits(
-            topics
-                .get(topic)
-                .last_value
-                .expect("a dirty topic has a value"),
-        )?;
-        let (_, waiting) = self.dirty.pop().expect("it was next");
-        ledger.skip(waiting - 1);
+        fits(self.dirty.next()?)?;
+        let frame = self.dirty.pop()?;
         ledger.begin_send(1);
-        frames.retain(frame);
-        Some((Content::Newest(topic, frame), frame))
+        Some((Content::Newest(frame), frame))
     }
 
     fn keep_partial(&mut self, content: Content, rest: &[u8], frames: &mut FrameSlab) {
@@ -221,7 +212,7 @@ impl Outbound {
                 frames.release(frame);
                 false
             }
-            Content::Value(frame) | Content::Newest(_, frame) => {
+            Content::Value(frame) | Content::Newest(frame) => {
                 frames.release(frame);
                 true
             }
@@ -242,12 +233,13 @@ impl Outbound {
             Content::Snapshot(frame) => self.snapshots.push_front(frame),
             Content::Value(frame) => {
                 ledger.requeue(1);
-                self.return_value(frame, frames, topics);
+                self.return_value(frame, frames, topics, ledger);
             }
-            Content::Newest(topic, frame) => {
+            Content::Newest(frame) => {
                 ledger.requeue(1);
-                frames.release(frame);
-                self.dirty.mark_first(topic);
+                if self.dirty.mark_first(frame, frames) == Marked::Superseded {
+                    ledger.skip(1);
+                }
             }
         }
     }
@@ -258,7 +250,7 @@ impl Content {
     fn finish(self, frames: &mut FrameSlab, ledger: &mut Ledger) {
         match self {
             Self::Partial { is_value: true } => ledger.sent(1),
-            Self::Value(frame) | Self::Newest(_, frame) => {
+            Self::Value(frame) | Self::Newest(frame) => {
                 frames.release(frame);
                 ledger.sent(1);
             }
