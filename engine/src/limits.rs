@@ -215,7 +215,9 @@ impl MemoryBound {
 impl fmt::Display for MemoryBound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MIB: u64 = 1024 * 1024;
-        write!(f, "{} MiB =", self.total_bytes().div_ceil(MIB))?;
+        // Each part is rounded up; the sum is that of the numbers shown.
+        let total: u64 = self.holders.iter().map(|(_, bytes)| bytes.div_ceil(MIB)).sum();
+        write!(f, "{total} MiB =")?;
         for (index, (holder, bytes)) in self.holders.iter().enumerate() {
             let plus = if index == 0 { "" } else { " +" };
             write!(f, "{plus} {holder} {}", bytes.div_ceil(MIB))?;
