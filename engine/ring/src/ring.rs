@@ -14,7 +14,7 @@ use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::SendFlags;
+use rustix::net::{SendFlags, SocketFlags};
 
 use crate::buffers::{BUFFER_GROUP, BufferRing, Lease};
 use crate::setup::{RingConfig, SetupError, build};
@@ -192,7 +192,8 @@ impl Ring {
         }
     }
 
-    /// Stops accepting and closes the listener; [`Event::AcceptStopped`] says when that is done.
+    /// Stops accepting and closes the listener; [`Event::AcceptStopped`] says when that is done. Whoever the
+    /// kernel had taken in before is accepted still: closing a listener resets those.
     pub fn stop_accepting(&mut self) {
         self.accepting = false;
         if self.accept_armed {
@@ -200,8 +201,17 @@ impl Ring {
             let entry = opcode::AsyncCancel2::new(cancel).build();
             self.push(entry.user_data(ring_token(Kind::CancelAccept)));
         } else {
-            self.listener = None;
+            // The completion of this cancel, which finds nothing, ends accepting in `reap`.
+            let cancel = CancelBuilder::user_data(ring_token(Kind::Accept));
+            let entry = opcode::AsyncCancel2::new(cancel).build();
+            self.push(entry.user_data(ring_token(Kind::CancelAccept)));
         }
+    }
+
+    /// Whether the listener is open: connections may still be accepted.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.listener.is_some()
     }
 
     /// Takes a connected socket into a slot.
@@ -441,7 +451,8 @@ impl Ring {
                     .end(Operation::CancelConnection);
                 self.finish_close(key, events);
             }
-            Kind::CancelAccept | Kind::CancelAll => {}
+            Kind::CancelAccept => self.finish_accepting(events),
+            Kind::CancelAll => {}
         }
     }
 
@@ -472,9 +483,25 @@ impl Ring {
             }
             Err(errno) => events.push(Event::AcceptFailed(errno)),
         }
-        if !self.accepting && !self.accept_armed && self.listener.take().is_some() {
-            events.push(Event::AcceptStopped);
+        self.finish_accepting(events);
+    }
+
+    /// Once accepting is neither wanted nor armed: takes what waits in the listener's queue, and closes it.
+    fn finish_accepting(&mut self, events: &mut Vec<Event>) {
+        if self.accepting || self.accept_armed {
+            return;
         }
+        let Some(listener) = self.listener.take() else {
+            return;
+        };
+        let flags = SocketFlags::CLOEXEC;
+        // Not before: io_uring does not wait for connections on a listener that does not block.
+        if rustix::io::ioctl_fionbio(&listener, true).is_ok() {
+            while let Ok(descriptor) = rustix::net::accept_with(&listener, flags) {
+                events.push(Event::Accepted(descriptor));
+            }
+        }
+        events.push(Event::AcceptStopped);
     }
 
     fn receive_completed(

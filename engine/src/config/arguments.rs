@@ -210,6 +210,30 @@ struct Arguments {
     )]
     duplicate_window: Option<String>,
 
+    /// How long connections are still accepted once a drain was ordered [default: 1s]
+    ///
+    /// 0 to 3600s. SIGTERM, Ctrl-C and POST /drain order one; /ready then answers 503. Too
+    /// short: a load balancer that has not noticed sends clients to a closed port.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "DURATION",
+        help_heading = "Ending"
+    )]
+    drain_grace: Option<String>,
+
+    /// From the order to drain until the process has ended, at most [default: 10s]
+    ///
+    /// 0 to 3600s. Clients are told when to reconnect and closed with 1012, one after the
+    /// other over this time; few clients take less. Too short: many return at once.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "DURATION",
+        help_heading = "Ending"
+    )]
+    drain_timeout: Option<String>,
+
     /// Log level: off, error, warn, info, debug or trace [default: info]
     ///
     /// Also per module: info,tickwire_engine::ingest=debug.
@@ -243,7 +267,7 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn into_pairs(self) -> [(&'static str, Option<String>); 15] {
+    fn into_pairs(self) -> [(&'static str, Option<String>); 17] {
         [
             (key::LISTEN, self.listen),
             (key::ADMIN_LISTEN, self.admin_listen),
@@ -257,6 +281,8 @@ impl Arguments {
             (key::SYMBOLS_MAX, self.symbols_max),
             (key::COALESCE_MAX, self.coalesce_max),
             (key::DUPLICATE_WINDOW, self.duplicate_window),
+            (key::DRAIN_GRACE, self.drain_grace),
+            (key::DRAIN_TIMEOUT, self.drain_timeout),
             (key::LOG, self.log),
             (key::LOG_FORMAT, self.log_format),
             (key::CONFIG, self.config),

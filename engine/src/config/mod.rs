@@ -48,6 +48,10 @@ pub struct Config {
     pub coalesce_max: Duration,
     /// How long an equal object is a duplicate; 0 = never.
     pub duplicate_window: Duration,
+    /// How long connections are still accepted after a drain was ordered.
+    pub drain_grace: Duration,
+    /// From the order until the process has ended, at most; not shorter than `drain_grace`.
+    pub drain_timeout: Duration,
     /// Spend power and polling on latency.
     pub low_latency: bool,
     /// How log lines look.
@@ -116,11 +120,13 @@ mod key {
     pub(super) const SYMBOLS_MAX: &str = "symbols-max";
     pub(super) const COALESCE_MAX: &str = "coalesce-max";
     pub(super) const DUPLICATE_WINDOW: &str = "duplicate-window";
+    pub(super) const DRAIN_GRACE: &str = "drain-grace";
+    pub(super) const DRAIN_TIMEOUT: &str = "drain-timeout";
     pub(super) const LOW_LATENCY: &str = "low-latency";
     pub(super) const LOG: &str = "log";
     pub(super) const LOG_FORMAT: &str = "log-format";
 
-    pub(super) const ALL: [&str; 14] = [
+    pub(super) const ALL: [&str; 16] = [
         LISTEN,
         ADMIN_LISTEN,
         REDIS_URL,
@@ -135,6 +141,8 @@ mod key {
         LOW_LATENCY,
         LOG,
         LOG_FORMAT,
+        DRAIN_GRACE,
+        DRAIN_TIMEOUT,
     ];
 
     /// Where the file is; the file itself can't say so.
@@ -178,6 +186,11 @@ impl Config {
             .unwrap_or(SYMBOLS_MAX);
         let redis = redis(layers)?;
         let simulate = simulate(layers, redis.is_some(), topics_max)?;
+        let drain_grace = layers
+            .take(key::DRAIN_GRACE, |text| {
+                values::duration(text, DRAIN_TIMEOUT_MAX)
+            })?
+            .unwrap_or(DRAIN_GRACE);
         Ok(Self {
             listen: listen(layers)?,
             admin_listen: layers
@@ -207,6 +220,13 @@ impl Config {
                     values::duration(text, DUPLICATE_WINDOW_MAX)
                 })?
                 .unwrap_or(DUPLICATE_WINDOW),
+            drain_grace,
+            drain_timeout: layers
+                .take(key::DRAIN_TIMEOUT, |text| {
+                    values::duration(text, DRAIN_TIMEOUT_MAX)
+                })?
+                .unwrap_or(DRAIN_TIMEOUT)
+                .max(drain_grace),
             low_latency: layers
                 .take(key::LOW_LATENCY, values::boolean)?
                 .unwrap_or(false),
@@ -233,6 +253,11 @@ const COALESCE_MAX_MAX: Duration = Duration::from_secs(1);
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
 /// An unchanged price a minute later is news.
 const DUPLICATE_WINDOW_MAX: Duration = Duration::from_secs(60);
+/// Long enough for a load balancer that probes each second to notice.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longer than that nobody waits for a deploy.
+const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 const SIMULATED_SYMBOLS: u32 = 50;
 const SIMULATED_SEED: u64 = 7;
 

@@ -69,6 +69,8 @@ fn without_any_source_the_built_in_feed_runs_on_the_documented_addresses() {
             },
             coalesce_max: Duration::from_millis(2),
             duplicate_window: Duration::from_millis(100),
+            drain_grace: Duration::from_secs(1),
+            drain_timeout: Duration::from_secs(10),
             low_latency: false,
             log_format: LogFormat::Text,
             log: "info".to_owned(),
@@ -139,6 +141,12 @@ const PRECEDENCE: [Precedence; key::ALL.len()] = [
             LogFormat::Json => "json".to_owned(),
         },
     ),
+    ("drain-grace", ["1ms", "2s", "3s"], |config| {
+        format!("{:?}", config.drain_grace)
+    }),
+    ("drain-timeout", ["20s", "30s", "40s"], |config| {
+        format!("{:?}", config.drain_timeout)
+    }),
 ];
 
 #[test]

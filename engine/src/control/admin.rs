@@ -17,12 +17,13 @@ use crate::ingest::source_state::SourceHealth;
 pub(super) type Answer = Response<Full<Bytes>>;
 
 /// What can be asked; named in the answer to anything else.
-const PATHS: [&str; 5] = [
+const PATHS: [&str; 6] = [
     "GET /health",
     "GET /ready",
     "GET /api/ws/health",
     "GET /metrics",
     "POST /publish",
+    "POST /drain",
 ];
 
 /// Answers one request. The body is left out of answers to HEAD by hyper.
@@ -35,8 +36,9 @@ pub(super) async fn answer(state: &AdminState, request: Request<Incoming>) -> An
         "/api/ws/health" if is_get => service_health(state).await,
         "/metrics" if is_get => metrics(state).await,
         "/publish" if is_post => publish(state, request).await,
+        "/drain" if is_post => drain(state),
         "/health" | "/ready" | "/api/ws/health" | "/metrics" => not_allowed("GET, HEAD"),
-        "/publish" => not_allowed("POST"),
+        "/publish" | "/drain" => not_allowed("POST"),
         _ => json(
             StatusCode::NOT_FOUND,
             &NotFound {
@@ -119,6 +121,12 @@ fn ready(state: &AdminState) -> Answer {
             sources,
         },
     )
+}
+
+/// Orders a drain; a second order changes nothing.
+fn drain(state: &AdminState) -> Answer {
+    state.drain_ordered.notify_one();
+    json(StatusCode::ACCEPTED, &Health { status: "draining" })
 }
 
 async fn service_health(state: &AdminState) -> Answer {

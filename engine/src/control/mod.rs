@@ -26,7 +26,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, warn};
@@ -54,6 +54,7 @@ pub struct AdminState {
     pipeline: Rc<RefCell<Pipeline>>,
     sources: Vec<SourceState>,
     draining: Rc<Cell<bool>>,
+    drain_ordered: Rc<Notify>,
     shards: Shards,
     publishing: Publishing,
     started_unix_seconds: f64,
@@ -62,14 +63,15 @@ pub struct AdminState {
 }
 
 impl AdminState {
-    /// Joins what is asked: the shards in their order, the pipeline, all sources, and whether the process
-    /// drains. With `redis`, publications go there instead of into the pipeline.
+    /// Joins what is asked: the shards in their order, the pipeline, all sources, whether the process
+    /// drains, and whom to tell that it shall. With `redis`, publications go there instead of into the pipeline.
     #[must_use]
     pub fn new(
         shards: Vec<ShardHandle>,
         pipeline: Rc<RefCell<Pipeline>>,
         sources: Vec<SourceState>,
         draining: Rc<Cell<bool>>,
+        drain_ordered: Rc<Notify>,
         redis: Option<RedisPublisher>,
     ) -> Self {
         Self {
@@ -77,6 +79,7 @@ impl AdminState {
             pipeline,
             sources,
             draining,
+            drain_ordered,
             shards: Shards::new(shards),
             started: Clock::start(),
             // Exact for 2^53 µs, which are 285 years.

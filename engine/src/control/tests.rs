@@ -59,7 +59,7 @@ fn every_path_answers_its_methods_and_refuses_others() {
             404,
             json,
             Some(
-                r#"{"error":"unknown path","paths":["GET /health","GET /ready","GET /api/ws/health","GET /metrics","POST /publish"]}"#,
+                r#"{"error":"unknown path","paths":["GET /health","GET /ready","GET /api/ws/health","GET /metrics","POST /publish","POST /drain"]}"#,
             ),
         ),
         ("GET", "/health/", 404, json, None),
@@ -327,6 +327,7 @@ impl Server {
                 Rc::new(RefCell::new(pipeline)),
                 parts.sources.clone(),
                 parts.draining.clone(),
+                Rc::default(),
                 redis.map(RedisPublisher::new),
             );
             tokio_uring::spawn(serve(listener, Rc::new(state)));

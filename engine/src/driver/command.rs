@@ -17,8 +17,19 @@ pub enum ShardCommand {
     Broadcast(Arc<[u8]>),
     /// End the session with this client id with 1008, if it lives here.
     Disconnect(String),
-    /// Accept nobody any more, end all sessions, and return when the last connection is gone.
-    Shutdown,
+    /// End everything in order, and return when the last connection is gone.
+    Drain(DrainSchedule),
+}
+
+/// When a drain does what, on the process's monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainSchedule {
+    /// Until then connections are accepted as before; sessions end from then on.
+    pub accept_until_ns: u64,
+    /// Over how long sessions are ended, at most.
+    pub pace_max_ns: u64,
+    /// Then all that is left is closed, whatever is queued.
+    pub close_at_ns: u64,
 }
 
 /// The control plane's end of one shard.

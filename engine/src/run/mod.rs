@@ -28,13 +28,15 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{self, AdminState};
-use crate::driver::command::{ShardCommand, ShardHandle};
+use crate::driver::command::{DrainSchedule, ShardCommand, ShardHandle};
 use crate::driver::uring::{ListenError, Listeners, OpenConnections, WakeRing};
 use crate::ingest::orders::Order;
 use crate::ingest::redis::RedisPublisher;
 use crate::ingest::source_state::SourceState;
 use crate::ingest::{self, Pipeline, PipelineConfig, Source};
-use crate::limits::{MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, ORDERS_MAX, REFUSAL_SLOTS};
+use crate::limits::{
+    CLOSE_TIMEOUT_MS, MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, ORDERS_MAX, REFUSAL_SLOTS,
+};
 use crate::mailbox::{MailboxConfig, MailboxSender, mailbox};
 use crate::shard::ShardConfig;
 use banner::{Announcement, Banner};
@@ -50,9 +52,6 @@ const POLL_LOW_LATENCY_NS: u64 = 200_000;
 
 /// Descriptors beside connections: rings, listeners, admin connections, Redis, standard streams.
 const DESCRIPTORS_RESERVED: u64 = 128;
-
-/// How long clients may take to answer close frames at the end.
-const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 
 /// Why the engine did not start. The text names the remedy.
 #[derive(Debug)]
@@ -231,6 +230,8 @@ impl Engine {
         )));
         tokio_uring::spawn(refill_when_drained(drained, pipeline.clone()));
         let draining = Rc::new(Cell::new(false));
+        let drain_ordered = Rc::new(Notify::new());
+        let (drain_grace, drain_timeout) = (config.drain_grace, config.drain_timeout);
         let (orders, orders_given) = channel(ORDERS_MAX);
         tokio_uring::spawn(control::orders::carry_out(orders_given, handles.clone()));
         let sources = start_sources(&config, clock, &pipeline, orders);
@@ -243,6 +244,7 @@ impl Engine {
             pipeline,
             sources,
             draining.clone(),
+            drain_ordered.clone(),
             publisher,
         );
         tokio_uring::spawn(control::serve(admin, Rc::new(admin_state)));
@@ -250,11 +252,17 @@ impl Engine {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         announcement.make();
-        let name = either(&mut interrupt, &mut terminate).await;
-        info!("{name}: closing all connections; a second signal exits at once");
+        let ordered_by = tokio::select! {
+            name = either(&mut interrupt, &mut terminate) => name,
+            () = drain_ordered.notified() => "POST /drain",
+        };
+        info!("{ordered_by}: draining; a second signal exits at once");
         draining.set(true);
-        shut_down(
+        let schedule = drain_schedule(clock, drain_grace, drain_timeout);
+        drain(
             &handles,
+            schedule,
+            drain_timeout,
             &mut shards_ended,
             either(&mut interrupt, &mut terminate),
         )
@@ -309,14 +317,30 @@ async fn refill_when_drained(drained: Arc<Notify>, pipeline: Rc<RefCell<Pipeline
     }
 }
 
-/// Ends all shards, each when its clients are gone, but not later than [`SHUTDOWN_MAX`] or a second signal.
-async fn shut_down(
+/// Sessions end from the end of the grace on, over half of what is left of the timeout. The other half is for
+/// clients to take what is queued, but for what a close frame takes.
+fn drain_schedule(clock: Clock, grace: Duration, timeout: Duration) -> DrainSchedule {
+    let now_ns = clock.monotonic_ns();
+    let accept_until_ns = now_ns + nanoseconds(grace);
+    let left = timeout.saturating_sub(grace);
+    let close_timeout = Duration::from_millis(2 * CLOSE_TIMEOUT_MS);
+    DrainSchedule {
+        accept_until_ns,
+        pace_max_ns: nanoseconds(left / 2),
+        close_at_ns: accept_until_ns + nanoseconds(left.saturating_sub(close_timeout)),
+    }
+}
+
+/// Ends all shards, each when its clients are gone, but not later than `timeout` or a second signal.
+async fn drain(
     shards: &[ShardHandle],
+    schedule: DrainSchedule,
+    timeout: Duration,
     ended: &mut UnboundedReceiver<usize>,
     second_signal: impl Future<Output = &'static str>,
 ) {
     for shard in shards {
-        shard.send(ShardCommand::Shutdown);
+        shard.send(ShardCommand::Drain(schedule));
     }
     let all_ended = async {
         // None: every shard has ended and dropped its sender.
@@ -324,7 +348,7 @@ async fn shut_down(
     };
     tokio::select! {
         () = all_ended => info!("all connections are closed"),
-        () = tokio::time::sleep(SHUTDOWN_MAX) => warn!("clients took too long; what is left is cut off"),
+        () = tokio::time::sleep(timeout) => warn!("clients took too long; what is left is cut off"),
         name = second_signal => warn!("{name}: what is left is cut off"),
     }
 }

@@ -40,7 +40,7 @@ use crate::limits::{
 };
 use crate::mailbox::{SharedUpdate, TopicId};
 use crate::random::Random;
-use connection::{Connection, InFlight, Inbound, Phase};
+use connection::{Connection, Drain, InFlight, Inbound, Phase};
 use fanout::{Batches, Coalescer, Dispatch};
 use metrics::{Counters, HandshakeResult, ShardMetrics};
 pub use operation::{CloseReason, ConnectionId, Operation, SendOutcome, SharedBytes};
@@ -105,6 +105,8 @@ pub struct Shard {
     ledger: Ledger,
     counters: Counters,
     random: Random,
+    /// `Some` from the beginning of a drain on.
+    drain: Option<Drain>,
     due: Vec<(ConnectionId, TimerKind)>,
     /// The moment of the last call that brought one.
     now: Now,
@@ -141,6 +143,7 @@ impl Shard {
             ledger: Ledger::default(),
             counters: Counters::default(),
             random,
+            drain: None,
             due: Vec::new(),
             now,
         }
@@ -304,6 +307,7 @@ impl Shard {
             }
         }
         self.due = due;
+        self.continue_drain(now);
         if !self.dispatch.is_under_way() {
             self.begin_fan_out(now.monotonic_ns);
         }
@@ -386,10 +390,14 @@ impl Shard {
     #[must_use]
     pub fn next_deadline_ns(&self) -> Option<u64> {
         let flush = self.coalescer.deadline_ns();
-        [flush, self.timers.next_deadline_ns()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            flush,
+            self.timers.next_deadline_ns(),
+            self.drain_deadline_ns(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Changes of what this shard has subscribers for, since the last call.
@@ -602,8 +610,10 @@ impl Shard {
             self.resume_receiving(slot, control_left);
         }
         let connection = &self.connections[slot as usize];
-        if connection.phase == Phase::Flushing && connection.outbound.is_none() {
-            self.begin_lingering(slot);
+        match (connection.phase, &connection.outbound) {
+            (Phase::Flushing, None) => self.begin_lingering(slot),
+            (Phase::Open, None) if connection.leaving => self.finish_sending_away(slot),
+            _ => {}
         }
     }
 

@@ -91,11 +91,13 @@ pub enum CloseReason {
     Silent,
     /// An operator asked for it.
     Disconnected,
+    /// Sent away in a drain, with everything that was queued.
+    Drained,
 }
 
 impl CloseReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ClientClosed,
         Self::Eof,
         Self::Failed,
@@ -109,6 +111,7 @@ impl CloseReason {
         Self::Shutdown,
         Self::Silent,
         Self::Disconnected,
+        Self::Drained,
     ];
 
     /// The label.
@@ -128,6 +131,7 @@ impl CloseReason {
             Self::Shutdown => "shutdown",
             Self::Silent => "silent",
             Self::Disconnected => "disconnected",
+            Self::Drained => "drained",
         }
     }
 }

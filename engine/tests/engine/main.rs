@@ -8,6 +8,7 @@ mod harness;
 
 mod a_second_engine_is_refused;
 mod bad_messages_get_the_documented_error;
+mod draining_refuses_and_loses_nobody;
 mod frozen_clients_disturb_nobody;
 mod operators_give_orders;
 mod prices_arrive_byte_for_byte;

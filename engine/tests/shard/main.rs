@@ -1,6 +1,7 @@
 //! The shard core under the simulated driver: no sockets, no clock, no waiting.
 #![expect(clippy::unwrap_used, reason = "test helpers; a panic is the failure")]
 
+mod a_drain_flushes_what_is_queued;
 mod a_full_queue_ends_on_the_newest_value;
 mod closing_delivers_the_last_bytes;
 mod fan_out_reaches_every_subscriber_once;

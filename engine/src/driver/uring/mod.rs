@@ -26,7 +26,7 @@ use tickwire_ring::{
 use tracing::{debug, info, warn};
 
 use crate::clock::{Clock, Now};
-use crate::driver::command::ShardCommand;
+use crate::driver::command::{DrainSchedule, ShardCommand};
 use crate::driver::transport::Transport;
 use crate::limits::{
     CHUNK_OPERATIONS, INBOUND_BUDGET_BYTES, Limits, MAILBOX_BUDGET, RECEIVE_BUFFER_BYTES,
@@ -74,7 +74,8 @@ pub struct UringDriver {
     /// How long to look at the mailbox before sleeping; waking costs the waker 16 µs.
     poll_ns: u64,
     transport: Transport,
-    stopping: bool,
+    /// `Some` from the beginning of a drain on.
+    drain: Option<Draining>,
     /// When to try accepting again after the kernel refused.
     resume_accepting_ns: Option<u64>,
     /// Accepting failed and has not succeeded since; said once.
@@ -120,7 +121,7 @@ impl UringDriver {
             open_connections: parts.open_connections,
             poll_ns: parts.poll_ns,
             transport: Transport::Plain,
-            stopping: false,
+            drain: None,
             resume_accepting_ns: None,
             accept_failing: false,
             events: VecDeque::new(),
@@ -135,7 +136,7 @@ impl UringDriver {
         self.ring.waker()
     }
 
-    /// Serves until [`ShardCommand::Shutdown`] was carried out.
+    /// Serves until [`ShardCommand::Drain`] was carried out.
     ///
     /// # Errors
     /// The ring has become unusable.
@@ -153,7 +154,8 @@ impl UringDriver {
             if worked {
                 continue;
             }
-            if self.stopping && self.shard.open_connections() == 0 {
+            let accepts = self.drain.is_none() || self.ring.is_listening();
+            if !accepts && self.shard.open_connections() == 0 && self.events.is_empty() {
                 // Teardown that is still in the kernel goes with the ring.
                 return Ok(());
             }
@@ -175,6 +177,7 @@ impl UringDriver {
             self.resume_accepting_ns = None;
             self.ring.resume_accepting();
         }
+        self.continue_drain(now);
         self.shard.handle_timeout(now);
         self.publish_interest();
         let mut executed = 0;
@@ -198,12 +201,24 @@ impl UringDriver {
                 ShardCommand::ReadMetrics(reply) => drop(reply.send(self.shard.metrics())),
                 ShardCommand::Broadcast(frame) => self.shard.handle_broadcast(&frame, now),
                 ShardCommand::Disconnect(client) => self.shard.handle_disconnect(&client, now),
-                ShardCommand::Shutdown => {
-                    self.stopping = true;
-                    self.ring.stop_accepting();
-                    self.shard.handle_shutdown(now);
-                }
+                ShardCommand::Drain(schedule) => self.drain = Some(Draining::Grace(schedule)),
             }
+        }
+    }
+
+    /// Goes on to the next stage of a drain when its time has come.
+    fn continue_drain(&mut self, now: Now) {
+        match self.drain {
+            Some(Draining::Grace(schedule)) if schedule.accept_until_ns <= now.monotonic_ns => {
+                self.ring.stop_accepting();
+                self.shard.handle_drain(schedule.pace_max_ns, now);
+                self.drain = Some(Draining::Ending(schedule));
+            }
+            Some(Draining::Ending(schedule)) if schedule.close_at_ns <= now.monotonic_ns => {
+                self.shard.handle_shutdown(now);
+                self.drain = Some(Draining::Closing);
+            }
+            _ => {}
         }
     }
 
@@ -329,9 +344,6 @@ impl UringDriver {
     }
 
     fn accept(&mut self, descriptor: OwnedFd, now: Now) {
-        if self.stopping {
-            return;
-        }
         if std::mem::take(&mut self.accept_failing) {
             info!("accepting works again");
         }
@@ -359,10 +371,15 @@ impl UringDriver {
 
     /// Waits for an event, a wake-up or the next deadline.
     fn sleep(&mut self) -> Result<(), Errno> {
-        let deadline_ns = [self.shard.next_deadline_ns(), self.resume_accepting_ns]
-            .into_iter()
-            .flatten()
-            .min();
+        let drain_ns = self.drain.and_then(Draining::next_stage_ns);
+        let deadline_ns = [
+            self.shard.next_deadline_ns(),
+            self.resume_accepting_ns,
+            drain_ns,
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         if self.poll_before_sleep(deadline_ns) {
             return Ok(());
         }
@@ -407,6 +424,27 @@ impl UringDriver {
                 return false;
             }
             std::hint::spin_loop();
+        }
+    }
+}
+
+/// How far a drain is.
+#[derive(Clone, Copy, Debug)]
+enum Draining {
+    /// Connections are accepted as before.
+    Grace(DrainSchedule),
+    /// Sessions are being ended.
+    Ending(DrainSchedule),
+    /// What was left has been closed.
+    Closing,
+}
+
+impl Draining {
+    fn next_stage_ns(self) -> Option<u64> {
+        match self {
+            Self::Grace(schedule) => Some(schedule.accept_until_ns),
+            Self::Ending(schedule) => Some(schedule.close_at_ns),
+            Self::Closing => None,
         }
     }
 }

@@ -9,10 +9,12 @@
 //! EOF, failure and the close timeout lead to `Ended` from anywhere.
 
 mod close;
+mod drain;
 mod heartbeat;
 mod quotes;
 mod session;
 mod state;
 mod upgrade;
 
+pub(super) use drain::Drain;
 pub(super) use state::{Connection, InFlight, Inbound, Phase};

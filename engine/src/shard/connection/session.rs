@@ -176,6 +176,12 @@ impl Shard {
     fn handle_message(&mut self, slot: u32, message: &[u8], now: Now) {
         let mut parser = std::mem::take(&mut self.parser);
         match parser.parse(message) {
+            Ok(Command::Subscribe(command)) if self.connections[slot as usize].leaving => {
+                self.counters.messages[Action::Subscribe as usize] += 1;
+                let text = "the server is draining; reconnect as you were told";
+                let id = command.id.as_ref();
+                self.reply_error(slot, ErrorCode::ServerDraining, text, id, now);
+            }
             Ok(Command::Subscribe(command)) => {
                 self.counters.messages[Action::Subscribe as usize] += 1;
                 self.subscribe(slot, command, now);

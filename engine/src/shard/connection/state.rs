@@ -93,6 +93,8 @@ pub(in crate::shard) struct Connection {
     pub(in crate::shard) receiving_paused: bool,
     /// The peer will send no more.
     pub(in crate::shard) eof: bool,
+    /// It was told to reconnect, and is closed when nothing waits for it any more.
+    pub(in crate::shard) leaving: bool,
     /// Bytes came since the last heartbeat.
     pub(in crate::shard) heard: bool,
     /// Heartbeats in a row at which none had come.
@@ -121,6 +123,7 @@ impl Connection {
             retry_armed: false,
             receiving_paused: false,
             eof: false,
+            leaving: false,
             heard: false,
             heartbeats_missed: 0,
             close_reason: None,

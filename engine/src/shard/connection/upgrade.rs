@@ -129,6 +129,7 @@ impl Shard {
         if let Some(ticker) = ticker {
             self.subscribe_by_path(slot, ticker, now);
         }
+        self.note_opened(slot);
     }
 
     /// What a client is called: unique within the epoch, and says where the connection lives, so that it

@@ -53,9 +53,14 @@ impl Client {
 
     /// The next news of a source.
     pub(crate) fn source_news(&mut self) -> Value {
+        self.until_type("source")
+    }
+
+    /// The next message of a type; others are passed over.
+    pub(crate) fn until_type(&mut self, wanted: &str) -> Value {
         loop {
             let message: Value = serde_json::from_str(&self.any_text()).unwrap();
-            if message["type"] == "source" {
+            if message["type"] == wanted {
                 return message;
             }
         }
