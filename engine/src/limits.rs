@@ -3,6 +3,7 @@
 //! Bounds of the wire itself (message, symbol and head sizes) stand in `tickwire_protocol::limits`.
 
 use std::fmt;
+use std::time::Duration;
 
 use tickwire_protocol::limits::{COMMAND_BYTES_MAX, PUBLICATION_BYTES_MAX, REQUEST_HEAD_BYTES_MAX};
 
@@ -23,10 +24,9 @@ pub const QUEUE_FRAMES_MAX: usize = 256;
 /// Replies waiting for one client. Beyond it the client is not read from until half of them are gone.
 pub const REPLIES_BYTES_MAX: usize = 16 * 1024;
 
-/// Inbound bytes kept for one client that is not read from: what the kernel had delivered before the
-/// receive was cancelled (32 buffers a wake-up, the kernel's MULTISHOT_MAX_RETRY). Beyond it the
-/// client is closed with 1008.
-pub const PARKED_BYTES_MAX: usize = 256 * 1024;
+/// Inbound bytes kept for one client that is not read from: what had been received when reading stopped,
+/// which may be all buffers of the shard. Beyond it the client is closed with 1008.
+pub const PARKED_BYTES_MAX: usize = RECEIVE_BUFFERS as usize * RECEIVE_BUFFER_BYTES as usize;
 
 /// Inbound bytes kept for all clients of a shard (partial and parked messages). Beyond it the client
 /// that sends more is closed with 1013.
@@ -100,6 +100,10 @@ pub const HEARTBEATS_MISSED_MAX: u8 = 1;
 /// For a close frame to be taken by the kernel, and again for the peer's FIN; then the descriptor goes.
 pub const CLOSE_TIMEOUT_MS: u64 = 1_000;
 
+/// What is left at the end of a drain is closed this long before the process ends: twice what a close frame
+/// and the peer's FIN may take.
+pub const DRAIN_CLOSE_MAX: Duration = Duration::from_millis(2 * CLOSE_TIMEOUT_MS);
+
 /// Sessions are ended at most this far apart in a drain: a few clients need not wait for the end of the
 /// time that thousands are given.
 pub const DRAIN_CLIENT_PACE_NS: u64 = 2_000_000;
@@ -126,7 +130,7 @@ pub const REDIS_MESSAGES_BUDGET: usize = 256;
 pub const REDIS_MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Orders of the control channel that wait for the shards. One more is lost, and counted.
-pub const ORDERS_MAX: usize = 64;
+pub const ORDERS_MAX: usize = 2 * REDIS_MESSAGES_BUDGET;
 
 /// Open admin connections: scrapers, probes, publishers. One more is closed unanswered.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
@@ -138,7 +142,6 @@ const _: () = assert!(
     REPLIES_BYTES_MAX >= 4 * 1024,
     "a reply to one command must fit several times"
 );
-const _: () = assert!(PARKED_BYTES_MAX >= 32 * RECEIVE_BUFFER_BYTES as usize);
 const _: () =
     assert!(PARKED_BYTES_MAX >= COMMAND_BYTES_MAX && PARKED_BYTES_MAX >= REQUEST_HEAD_BYTES_MAX);
 const _: () = assert!(

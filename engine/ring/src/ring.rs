@@ -401,6 +401,12 @@ impl Ring {
         }
     }
 
+    /// Lets slots serve again whose [`Event::Closed`] the caller has handled; otherwise the next
+    /// [`Ring::reap`] does.
+    pub fn reuse_freed_slots(&mut self) {
+        self.slots.reuse_freed();
+    }
+
     /// Appends what has completed to `events`, without waiting. Slots whose [`Event::Closed`] came with an
     /// earlier call serve again from here on: the caller has seen those.
     pub fn reap(&mut self, events: &mut Vec<Event>) {
@@ -497,8 +503,14 @@ impl Ring {
         let flags = SocketFlags::CLOEXEC;
         // Not before: io_uring does not wait for connections on a listener that does not block.
         if rustix::io::ioctl_fionbio(&listener, true).is_ok() {
-            while let Ok(descriptor) = rustix::net::accept_with(&listener, flags) {
-                events.push(Event::Accepted(descriptor));
+            loop {
+                match rustix::net::accept_with(&listener, flags) {
+                    Ok(descriptor) => events.push(Event::Accepted(descriptor)),
+                    // That client gave up; others wait behind it.
+                    Err(Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => {}
+                    // The queue is empty, or there are no descriptors for those who are left in it.
+                    Err(_) => break,
+                }
             }
         }
         events.push(Event::AcceptStopped);

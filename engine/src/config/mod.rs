@@ -22,7 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::limits::Limits;
+use crate::limits::{DRAIN_CLOSE_MAX, Limits};
 pub use error::ConfigError;
 use layers::Layers;
 pub use redis_url::RedisUrl;
@@ -50,7 +50,8 @@ pub struct Config {
     pub duplicate_window: Duration,
     /// How long connections are still accepted after a drain was ordered.
     pub drain_grace: Duration,
-    /// From the order until the process has ended, at most; not shorter than `drain_grace`.
+    /// From the order until the process has ended, at most; longer than `drain_grace` by what telling and
+    /// closing clients takes.
     pub drain_timeout: Duration,
     /// Spend power and polling on latency.
     pub low_latency: bool,
@@ -226,7 +227,7 @@ impl Config {
                     values::duration(text, DRAIN_TIMEOUT_MAX)
                 })?
                 .unwrap_or(DRAIN_TIMEOUT)
-                .max(drain_grace),
+                .max(drain_grace + DRAIN_TIMEOUT_BEYOND_GRACE_MIN),
             low_latency: layers
                 .take(key::LOW_LATENCY, values::boolean)?
                 .unwrap_or(false),
@@ -256,6 +257,9 @@ const DUPLICATE_WINDOW_MAX: Duration = Duration::from_secs(60);
 /// Long enough for a load balancer that probes each second to notice.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// With less, everybody would be cut off together: a shorter one is raised.
+const DRAIN_TIMEOUT_BEYOND_GRACE_MIN: Duration =
+    DRAIN_CLOSE_MAX.saturating_add(Duration::from_secs(1));
 /// Longer than that nobody waits for a deploy.
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 const SIMULATED_SYMBOLS: u32 = 50;

@@ -35,7 +35,7 @@ use crate::ingest::redis::RedisPublisher;
 use crate::ingest::source_state::SourceState;
 use crate::ingest::{self, Pipeline, PipelineConfig, Source};
 use crate::limits::{
-    CLOSE_TIMEOUT_MS, MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, ORDERS_MAX, REFUSAL_SLOTS,
+    DRAIN_CLOSE_MAX, MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, ORDERS_MAX, REFUSAL_SLOTS,
 };
 use crate::mailbox::{MailboxConfig, MailboxSender, mailbox};
 use crate::shard::ShardConfig;
@@ -252,10 +252,11 @@ impl Engine {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         announcement.make();
-        let ordered_by = tokio::select! {
-            name = either(&mut interrupt, &mut terminate) => name,
-            () = drain_ordered.notified() => "POST /drain",
+        let signalled = tokio::select! {
+            name = either(&mut interrupt, &mut terminate) => Some(name),
+            () = drain_ordered.notified() => None,
         };
+        let ordered_by = signalled.unwrap_or("POST /drain");
         info!("{ordered_by}: draining; a second signal exits at once");
         draining.set(true);
         let schedule = drain_schedule(clock, drain_grace, drain_timeout);
@@ -264,7 +265,13 @@ impl Engine {
             schedule,
             drain_timeout,
             &mut shards_ended,
-            either(&mut interrupt, &mut terminate),
+            async {
+                if signalled.is_none() {
+                    // Whoever ordered it over HTTP sends SIGTERM next; that is the same order.
+                    either(&mut interrupt, &mut terminate).await;
+                }
+                either(&mut interrupt, &mut terminate).await
+            },
         )
         .await;
         Ok(())
@@ -317,17 +324,17 @@ async fn refill_when_drained(drained: Arc<Notify>, pipeline: Rc<RefCell<Pipeline
     }
 }
 
-/// Sessions end from the end of the grace on, over half of what is left of the timeout. The other half is for
-/// clients to take what is queued, but for what a close frame takes.
+/// Sessions end from the end of the grace on. The last [`DRAIN_CLOSE_MAX`] is for what is left then; half of the
+/// time before is for telling clients, the other half for them to take what is queued.
 fn drain_schedule(clock: Clock, grace: Duration, timeout: Duration) -> DrainSchedule {
-    let now_ns = clock.monotonic_ns();
-    let accept_until_ns = now_ns + nanoseconds(grace);
-    let left = timeout.saturating_sub(grace);
-    let close_timeout = Duration::from_millis(2 * CLOSE_TIMEOUT_MS);
+    let accept_until_ns = clock.monotonic_ns() + nanoseconds(grace);
+    let window = timeout
+        .saturating_sub(grace)
+        .saturating_sub(DRAIN_CLOSE_MAX);
     DrainSchedule {
         accept_until_ns,
-        pace_max_ns: nanoseconds(left / 2),
-        close_at_ns: accept_until_ns + nanoseconds(left.saturating_sub(close_timeout)),
+        pace_max_ns: nanoseconds(window / 2),
+        close_at_ns: accept_until_ns + nanoseconds(window),
     }
 }
 

@@ -287,7 +287,8 @@ impl Shard {
     }
 
     /// Takes in updates, oldest first, as far as there is room; what is left in `updates` waits.
-    pub fn take_updates(&mut self, updates: &mut VecDeque<SharedUpdate>) {
+    pub fn take_updates(&mut self, updates: &mut VecDeque<SharedUpdate>, now: Now) {
+        self.now = now;
         while self.dispatch.has_room() && !updates.is_empty() {
             for update in updates.drain(..updates.len().min(PENDING_STEP)) {
                 self.counters.updates += 1;

@@ -45,6 +45,21 @@ fn a_client_that_reads_nothing_does_not_hold_it_beyond_the_timeout() {
 }
 
 #[test]
+fn a_signal_after_the_order_over_http_is_the_same_order() {
+    let mut engine = Engine::start(&["--drain-grace", "500ms", "--drain-timeout", "8s"]);
+    let mut client = engine.subscriber(&["TCS"]);
+    engine.admin("POST", "/drain", "");
+    until("it drains", || {
+        (engine.ready()["status"] == "draining").then_some(())
+    });
+    engine.signal(Signal::TERM);
+    client.until_type("reconnect");
+    assert_eq!(client.close_code(), CloseCode::Restart);
+    drop(client);
+    assert_eq!(engine.wait().code(), Some(0));
+}
+
+#[test]
 fn a_second_signal_exits_at_once() {
     let mut engine = Engine::start(&["--drain-grace", "1m", "--drain-timeout", "10m"]);
     let mut client = engine.subscriber(&["TCS"]);

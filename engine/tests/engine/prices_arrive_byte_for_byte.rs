@@ -104,3 +104,24 @@ fn several_shards_serve_every_symbol() {
         assert_eq!(client.json()["seq"], 1);
     }
 }
+
+#[test]
+fn a_shard_that_slept_over_updates_answers_with_the_newest() {
+    let engine = Engine::start(&["--duplicate-window", "0", "--simulate=false"]);
+    let quote = || {
+        let (_, body) = engine.public_get("/api/quotes?symbols=SLEPT");
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        body["quotes"]["SLEPT"]["seq"].as_u64()
+    };
+    engine.publish(r#"{"type":"price_update","symbol":"SLEPT","data":0}"#);
+    assert_eq!(quote(), Some(1));
+    // Nobody is subscribed, so nobody is woken for these.
+    let updates: Vec<String> = (0..1_000)
+        .map(|n| format!(r#"{{"symbol":"SLEPT","data":{n}}}"#))
+        .collect();
+    engine.publish(&format!(
+        r#"{{"type":"batch_update","updates":[{}]}}"#,
+        updates.join(",")
+    ));
+    assert_eq!(quote(), Some(1_001));
+}

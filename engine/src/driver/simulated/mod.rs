@@ -110,7 +110,7 @@ impl SimulatedDriver {
     /// Updates arrive in the mailbox.
     pub fn publish(&mut self, updates: &mut Vec<SharedUpdate>) {
         self.mail.extend(updates.drain(..));
-        self.shard.take_updates(&mut self.mail);
+        self.shard.take_updates(&mut self.mail, self.now);
     }
 
     /// Updates arrive while the next turn runs: up to three before each chunk.
@@ -124,7 +124,7 @@ impl SimulatedDriver {
         loop {
             let arrived = self.random.below(4).min(self.arriving.len());
             self.mail.extend(self.arriving.drain(..arrived));
-            self.shard.take_updates(&mut self.mail);
+            self.shard.take_updates(&mut self.mail, self.now);
             self.shard.handle_timeout(self.now);
             let mut executed = 0;
             while executed < self.chunk_operations

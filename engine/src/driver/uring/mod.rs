@@ -29,8 +29,8 @@ use crate::clock::{Clock, Now};
 use crate::driver::command::{DrainSchedule, ShardCommand};
 use crate::driver::transport::Transport;
 use crate::limits::{
-    CHUNK_OPERATIONS, INBOUND_BUDGET_BYTES, Limits, MAILBOX_BUDGET, RECEIVE_BUFFER_BYTES,
-    RECEIVE_BUFFERS, REFUSAL_SLOTS, RETRY_PAUSE_MS, SUBMISSION_ENTRIES,
+    CHUNK_OPERATIONS, INBOUND_BUDGET_BYTES, Limits, MAILBOX_BUDGET, MAILBOX_UPDATES,
+    RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS, REFUSAL_SLOTS, RETRY_PAUSE_MS, SUBMISSION_ENTRIES,
 };
 use crate::mailbox::{MailboxReceiver, SharedUpdate, WakeShard};
 use crate::shard::{Capacity, ConnectionId, Operation, SendOutcome, Shard};
@@ -169,7 +169,7 @@ impl UringDriver {
     fn step(&mut self) -> Result<bool, Errno> {
         let now = self.clock.now();
         self.take_commands(now);
-        self.take_mail();
+        self.take_mail(now);
         if self
             .resume_accepting_ns
             .is_some_and(|due| due <= now.monotonic_ns)
@@ -222,13 +222,23 @@ impl UringDriver {
         }
     }
 
-    fn take_mail(&mut self) {
-        if self.updates.is_empty()
-            && let Some(mailbox) = &mut self.mailbox
-        {
-            mailbox.take(MAILBOX_BUDGET, &mut self.updates);
+    /// Takes what the mailbox holds, as far as the shard has room. Not only a part of it where nobody waits
+    /// for more: a shard that slept over updates without a subscriber must be up to date before it answers
+    /// with last values.
+    fn take_mail(&mut self, now: Now) {
+        let Some(mailbox) = &mut self.mailbox else {
+            return;
+        };
+        for _ in 0..MAILBOX_UPDATES.div_ceil(MAILBOX_BUDGET) {
+            if self.updates.is_empty() {
+                mailbox.take(MAILBOX_BUDGET, &mut self.updates);
+            }
+            let was_empty = self.updates.is_empty();
+            self.shard.take_updates(&mut self.updates, now);
+            if was_empty || !self.updates.is_empty() || self.shard.is_fanning_out() {
+                return;
+            }
         }
-        self.shard.take_updates(&mut self.updates);
     }
 
     fn publish_interest(&mut self) {
@@ -315,6 +325,8 @@ impl UringDriver {
             }
         }
         self.reaped = reaped;
+        // Each `Closed` has been handed on.
+        self.ring.reuse_freed_slots();
     }
 
     fn handle_event(&mut self, event: Event, now: Now) {

@@ -14,6 +14,7 @@ use redis::{ConnectionAddr, Msg, RedisError};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{sleep, timeout};
+use tracing::warn;
 
 use super::read_ahead::{Allowance, ReadAhead};
 use super::rejections::Rejections;
@@ -117,8 +118,11 @@ impl Connection {
             ))),
         };
         let (mut sink, stream) = pubsub?.split();
-        sink.subscribe((config.channel_updates.as_str(), CONTROL_CHANNEL))
-            .await?;
+        sink.subscribe(&config.channel_updates).await?;
+        // An access list may grant the updates alone.
+        if let Err(error) = sink.subscribe(CONTROL_CHANNEL).await {
+            warn!(%error, channel = CONTROL_CHANNEL, "Redis refuses the control channel: no orders are taken");
+        }
         Ok(Self {
             sink,
             stream,

@@ -65,6 +65,8 @@ async fn keep_connected(
             Ok(connection) => {
                 info!(server = %config.url, channel = config.channel_updates, "Redis is up");
                 outage = Outage::default();
+                // A `resume` may have been lost with the last connection.
+                pipeline.borrow_mut().set_paused(false);
                 state.set(SourceHealth::Up);
                 let forward = connection.forward(pipeline, rejections, orders);
                 reset_when_stable(&mut backoff, forward).await

@@ -6,9 +6,10 @@ use tickwire_protocol::event::append_reconnect;
 
 use super::Phase;
 use crate::clock::Now;
-use crate::limits::DRAIN_CLIENT_PACE_NS;
+use crate::limits::{CLOSE_TIMEOUT_MS, DRAIN_CLIENT_PACE_NS};
 use crate::shard::Shard;
 use crate::shard::operation::CloseReason;
+use crate::shard::timer::TimerKind;
 
 /// A drain under way.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +85,14 @@ impl Shard {
     }
 
     fn send_away(&mut self, slot: u32) {
-        if self.connections[slot as usize].phase != Phase::Open {
+        let connection = &self.connections[slot as usize];
+        if connection.phase == Phase::Handshake {
+            // Whoever is about to ask gets a moment for it; a connection kept in store gets no more.
+            let deadline_ns = self.now.monotonic_ns + CLOSE_TIMEOUT_MS * 1_000_000;
+            self.timers
+                .arm(deadline_ns, connection.id(slot), TimerKind::Handshake);
+        }
+        if connection.phase != Phase::Open {
             return;
         }
         let pace_ms = self.drain.map_or(0, |drain| drain.pace_ns / 1_000_000);

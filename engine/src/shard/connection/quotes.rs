@@ -5,6 +5,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use hashbrown::HashSet;
 use percent_encoding::percent_decode_str;
 use tickwire_protocol::channel::ChannelName;
 use tickwire_protocol::frame::header_len;
@@ -63,7 +64,7 @@ impl Shard {
     }
 
     fn quotes(&self, request: &Request<'_>, now: Now) -> (u16, Option<String>, Vec<u8>) {
-        let mut names = Vec::new();
+        let (mut names, mut known) = (Vec::new(), HashSet::new());
         for name in symbols(request.query.unwrap_or_default())
             .split(',')
             .filter(|name| !name.is_empty())
@@ -74,7 +75,7 @@ impl Shard {
                 .and_then(|channel| channel.symbol())
                 .unwrap_or(name)
                 .to_owned();
-            if !names.iter().any(|(known, _)| *known == name) {
+            if known.insert(name.clone()) {
                 names.push((name, channel));
             }
         }

@@ -276,6 +276,10 @@ impl Shard {
         now: Now,
     ) {
         let before = self.topics_of(slot);
+        if names.is_none() {
+            self.settle(slot);
+            self.cancel_values(slot);
+        }
         let names = names.unwrap_or_else(|| self.all_names(&before));
         if names.is_empty() && !rejected.is_empty() {
             let code = rejected[0].code;
@@ -285,7 +289,9 @@ impl Shard {
             .iter()
             .filter_map(|name| self.topics.find(name.channel.as_str()))
             .collect();
-        gone.retain(|topic| before.binary_search(topic).is_ok());
+        // One that is being sent away has no subscriptions any more, but values that wait.
+        let is_leaving = self.connections[slot as usize].leaving;
+        gone.retain(|topic| is_leaving || before.binary_search(topic).is_ok());
         gone.sort_unstable();
         gone.dedup();
         let after: Vec<TopicIndex> = before

@@ -83,21 +83,14 @@ impl Engine {
         client
     }
 
-    /// The body and status of an admin request.
+    /// The status and body of an admin request.
     pub(crate) fn admin(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.admin).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
+        http(self.admin, method, path, body)
+    }
+
+    /// The status and body of a GET on the public listener.
+    pub(crate) fn public_get(&self, path: &str) -> (u16, String) {
+        http(self.public, "GET", path, "")
     }
 
     /// Publishes over HTTP and checks that it was accepted.
@@ -150,6 +143,22 @@ impl Drop for Engine {
             eprintln!("--- the engine's log:\n{}", self.log());
         }
     }
+}
+
+fn http(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
 }
 
 fn first_allowed_cpu() -> String {
