@@ -228,6 +228,17 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_that_was_closed_while_starved_hears_its_next_connection() {
+        let mut slots = Slots::new(1);
+        let old = slots.insert(descriptor()).unwrap();
+        slots.open(old).starved = true;
+        slots.remove(old);
+        slots.reuse_freed();
+        let new = slots.insert(descriptor()).unwrap();
+        assert!(!slots.open(new).starved);
+    }
+
+    #[test]
     fn a_full_table_gives_the_descriptor_back() {
         let mut slots = Slots::new(1);
         slots.insert(descriptor()).unwrap();
