@@ -196,16 +196,10 @@ impl Ring {
     /// kernel had taken in before is accepted still: closing a listener resets those.
     pub fn stop_accepting(&mut self) {
         self.accepting = false;
-        if self.accept_armed {
-            let cancel = CancelBuilder::user_data(ring_token(Kind::Accept));
-            let entry = opcode::AsyncCancel2::new(cancel).build();
-            self.push(entry.user_data(ring_token(Kind::CancelAccept)));
-        } else {
-            // The completion of this cancel, which finds nothing, ends accepting in `reap`.
-            let cancel = CancelBuilder::user_data(ring_token(Kind::Accept));
-            let entry = opcode::AsyncCancel2::new(cancel).build();
-            self.push(entry.user_data(ring_token(Kind::CancelAccept)));
-        }
+        // Also when nothing is armed: the completion of this cancel then ends accepting in `reap`.
+        let cancel = CancelBuilder::user_data(ring_token(Kind::Accept));
+        let entry = opcode::AsyncCancel2::new(cancel).build();
+        self.push(entry.user_data(ring_token(Kind::CancelAccept)));
     }
 
     /// Whether the listener is open: connections may still be accepted.

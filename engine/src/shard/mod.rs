@@ -568,7 +568,7 @@ impl Shard {
         let count = content.frames.len();
         let start = content.start_of(first);
         let reached = start + taken;
-        if reached == content.bytes.len() {
+        if reached == content.bytes().len() {
             self.ledger.sent((count - first) as u64);
             return true;
         }
@@ -577,15 +577,14 @@ impl Shard {
             next += 1;
         }
         self.ledger.sent((next - first) as u64);
-        let cut = content.start_of(next) < reached;
-        let rest = if cut {
-            content.bytes[reached..content.end_of(next)].to_vec()
-        } else {
-            Vec::new()
-        };
-        if cut {
-            // Still in flight until its last byte is taken.
-            self.outbound(slot).begin_partial_value(&rest);
+        if content.start_of(next) < reached {
+            // Cut in the middle: still in flight until its last byte is taken.
+            let rest = &content.bytes()[reached..content.end_of(next)];
+            let outbounds = &mut self.outbounds;
+            self.connections[slot as usize]
+                .outbound
+                .get_or_insert_with(|| outbounds.take())
+                .begin_partial_value(rest);
             next += 1;
         }
         for index in next..count {

@@ -17,7 +17,8 @@ pub(in crate::shard) struct BatchId(u32);
 /// Frames of one group.
 #[derive(Debug, Default)]
 pub(in crate::shard) struct Batch {
-    pub(in crate::shard) bytes: SharedBytes,
+    /// `Some` from building to release.
+    bytes: Option<SharedBytes>,
     /// Oldest first; each holds a reference in the slab.
     pub(in crate::shard) frames: Vec<PendingFrame>,
     /// Where each frame ends in the bytes.
@@ -31,6 +32,13 @@ pub(in crate::shard) struct Batch {
 }
 
 impl Batch {
+    /// All frames, one behind the other.
+    pub(in crate::shard) fn bytes(&self) -> &SharedBytes {
+        self.bytes
+            .as_ref()
+            .expect("a batch is used only until it is released")
+    }
+
     /// The frames a client gets that joined the group at `joined`: all from this index on.
     pub(in crate::shard) fn first_for(&self, joined: u64) -> usize {
         match self.frames.first() {
@@ -110,19 +118,20 @@ impl Batches {
                 topics,
             );
         }
-        batch.bytes = pool.take();
-        let buffer = Rc::get_mut(&mut batch.bytes).expect("the pool gives what nobody else holds");
+        let mut bytes = pool.take();
+        let buffer = Rc::get_mut(&mut bytes).expect("the pool gives what nobody else holds");
         batch.offered = 0;
         for pending in &batch.frames {
-            let bytes = frames.bytes_of(pending.frame);
-            if !buffer.is_empty() && buffer.len() + bytes.len() > BATCH_BYTES_MAX {
+            let frame = frames.bytes_of(pending.frame);
+            if !buffer.is_empty() && buffer.len() + frame.len() > BATCH_BYTES_MAX {
                 break;
             }
-            buffer.extend_from_slice(bytes);
+            buffer.extend_from_slice(frame);
             batch.ends.push(buffer.len());
             batch.offered += u64::from(pending.offered);
         }
         group.pending.extend(batch.frames.drain(batch.ends.len()..));
+        batch.bytes = Some(bytes);
         id
     }
 
@@ -142,7 +151,9 @@ impl Batches {
         }
         batch.ends.clear();
         batch.dispatched = false;
-        pool.give_back(std::mem::take(&mut batch.bytes));
+        if let Some(bytes) = batch.bytes.take() {
+            pool.give_back(bytes);
+        }
         self.free.push(id);
     }
 }

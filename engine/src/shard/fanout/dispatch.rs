@@ -140,8 +140,8 @@ impl Shard {
             self.ledger.in_flight += sent_frames;
             return Some(Operation::Send {
                 connection: connection.id(slot),
-                bytes: content.bytes.clone(),
-                range: content.start_of(first)..content.bytes.len(),
+                bytes: content.bytes().clone(),
+                range: content.start_of(first)..content.bytes().len(),
             });
         }
     }
