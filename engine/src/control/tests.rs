@@ -445,7 +445,7 @@ fn play_shard(is_stuck: Arc<AtomicBool>) -> ShardHandle {
             }
         }
     });
-    ShardHandle::new(commands, waker)
+    ShardHandle::new(commands, waker, Arc::default())
 }
 
 /// All that comes until the peer closes; a reset after an answer ends it too.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use tickwire_ring::Waker;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
+use crate::shard::InterestChange;
 use crate::shard::metrics::ShardMetrics;
 
 /// What a shard can be told.
@@ -13,6 +14,8 @@ use crate::shard::metrics::ShardMetrics;
 pub enum ShardCommand {
     /// Send the metrics as they are now; they are balanced.
     ReadMetrics(oneshot::Sender<ShardMetrics>),
+    /// Send the changes of what this shard's clients watch, since the last such question.
+    TakeInterest(oneshot::Sender<Vec<InterestChange>>),
     /// Send this complete frame to every session.
     Broadcast(Arc<[u8]>),
     /// End the session with this client id with 1008, if it lives here.
@@ -37,13 +40,25 @@ pub struct DrainSchedule {
 pub struct ShardHandle {
     commands: Sender<ShardCommand>,
     waker: Waker,
+    interest_news: Arc<Notify>,
 }
 
 impl ShardHandle {
-    /// Joins the sending end of a shard's commands and the waker of its ring.
+    /// Joins the sending end of a shard's commands, the waker of its ring, and what the shard notifies when
+    /// the set of channels that its clients watch changes.
     #[must_use]
-    pub fn new(commands: Sender<ShardCommand>, waker: Waker) -> Self {
-        Self { commands, waker }
+    pub fn new(commands: Sender<ShardCommand>, waker: Waker, interest_news: Arc<Notify>) -> Self {
+        Self {
+            commands,
+            waker,
+            interest_news,
+        }
+    }
+
+    /// Returns when the shard has news of what its clients watch since they were last taken; then
+    /// [`ShardCommand::TakeInterest`] asks for them. One task may wait.
+    pub async fn interest_news(&self) {
+        self.interest_news.notified().await;
     }
 
     /// Sends a command and wakes the shard. One that has ended ignores it; a reply then never comes, which

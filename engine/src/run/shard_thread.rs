@@ -1,11 +1,12 @@
 //! One shard's thread: pinned, with its ring, until it is told to stop.
 
 use std::net::TcpListener;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use crossbeam_channel::unbounded;
 use tickwire_ring::{SetupError, Waker, placement};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, warn};
 
@@ -42,6 +43,8 @@ impl ShardThread {
         let (commands, command_receiver) = unbounded();
         let (start, start_receiver) = mpsc::channel();
         let (ready, ready_receiver) = mpsc::channel();
+        let interest_news = Arc::new(Notify::new());
+        let told = interest_news.clone();
         let name = format!("shard-{}", self.config.shard);
         let body = move || {
             let number = self.config.shard;
@@ -55,6 +58,7 @@ impl ShardThread {
                 clock: self.clock,
                 open_connections: self.open_connections,
                 poll_ns: self.poll_ns,
+                interest_news: told,
             };
             let driver = match UringDriver::new(parts) {
                 Ok(driver) => driver,
@@ -80,7 +84,7 @@ impl ShardThread {
         let waker = ready_receiver
             .recv()
             .unwrap_or(Err(SetupError::OutOfMemory))?;
-        let handle = ShardHandle::new(commands, waker.clone());
+        let handle = ShardHandle::new(commands, waker.clone(), interest_news);
         Ok(StartedShard {
             handle,
             waker,

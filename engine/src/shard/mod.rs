@@ -47,7 +47,8 @@ pub use operation::{CloseReason, ConnectionId, Operation, SendOutcome, SharedByt
 use outbound::{BytesPool, Outbound, OutboundPool};
 pub use outbound::{Ledger, Mode};
 use timer::{TimerKind, TimingWheel};
-use topics::{FrameIndex, FrameSlab, GroupId, Groups, TopicIndex, Topics};
+pub use topics::InterestChange;
+use topics::{FrameIndex, FrameSlab, GroupId, Groups, InterestLog, TopicIndex, Topics};
 
 /// What a shard is told once.
 #[derive(Clone, Debug)]
@@ -101,7 +102,7 @@ pub struct Shard {
     /// Bytes in all connections' `inbound`.
     inbound_bytes: usize,
     subscriptions: u64,
-    interest_changes: Vec<(TopicId, bool)>,
+    interest: InterestLog,
     ledger: Ledger,
     counters: Counters,
     random: Random,
@@ -139,7 +140,7 @@ impl Shard {
             spare_inbound: None,
             inbound_bytes: 0,
             subscriptions: 0,
-            interest_changes: Vec::new(),
+            interest: InterestLog::default(),
             ledger: Ledger::default(),
             counters: Counters::default(),
             random,
@@ -401,9 +402,20 @@ impl Shard {
         .min()
     }
 
-    /// Changes of what this shard has subscribers for, since the last call.
+    /// Changes of what this shard has subscribers for, since the last call, by ingest's numbers.
     pub fn drain_interest_changes(&mut self) -> impl Iterator<Item = (TopicId, bool)> + '_ {
-        self.interest_changes.drain(..)
+        self.interest.take_ids()
+    }
+
+    /// Whether [`Shard::take_interest`] has news.
+    #[must_use]
+    pub fn has_interest_news(&self) -> bool {
+        !self.interest.is_empty()
+    }
+
+    /// Channels, published or not, that got their first or lost their last subscriber since the last call.
+    pub fn take_interest(&mut self) -> Vec<InterestChange> {
+        self.interest.take()
     }
 
     /// Whether a fan-out is under way; the turn is not over before it is.
@@ -740,10 +752,13 @@ impl Shard {
     }
 
     fn note_interest(&mut self, topic: TopicIndex) {
-        let entry = self.topics.get(topic);
+        let entry = self.topics.get_mut(topic);
+        let wanted = !entry.groups.is_empty();
         if let Some(published_as) = entry.published_as {
-            self.interest_changes
-                .push((published_as, !entry.groups.is_empty()));
+            self.interest.note_id(published_as, wanted);
+        }
+        if std::mem::replace(&mut entry.wanted, wanted) != wanted {
+            self.interest.note(&entry.channel, wanted);
         }
     }
 }

@@ -8,6 +8,7 @@ mod fan_out_reaches_every_subscriber_once;
 mod faults_lose_nothing;
 mod heartbeats_find_who_is_gone;
 mod inbound_is_bounded;
+mod interest_is_told_as_a_difference;
 mod quotes_are_served_over_http;
 mod snapshots_come_before_live_values;
 mod world;

@@ -23,6 +23,7 @@ use crossbeam_channel::Receiver;
 use tickwire_ring::{
     ConnectionKey, Errno, Event, ReceiveEnd, Ring, RingConfig, SetupError, Wait, Waker,
 };
+use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use crate::clock::{Clock, Now};
@@ -73,6 +74,9 @@ pub struct UringDriver {
     open_connections: OpenConnections,
     /// How long to look at the mailbox before sleeping; waking costs the waker 16 µs.
     poll_ns: u64,
+    interest_news: Arc<Notify>,
+    /// `interest_news` was notified since the news were taken last.
+    interest_told: bool,
     transport: Transport,
     /// `Some` from the beginning of a drain on.
     drain: Option<Draining>,
@@ -103,6 +107,8 @@ pub struct UringDriverParts {
     pub open_connections: OpenConnections,
     /// How long to poll before sleeping; 0 where ingest needs this core.
     pub poll_ns: u64,
+    /// Notified when the set of channels that clients watch has changed.
+    pub interest_news: Arc<Notify>,
 }
 
 impl UringDriver {
@@ -120,6 +126,8 @@ impl UringDriver {
             connections_max: parts.limits.connections_max,
             open_connections: parts.open_connections,
             poll_ns: parts.poll_ns,
+            interest_news: parts.interest_news,
+            interest_told: false,
             transport: Transport::Plain,
             drain: None,
             resume_accepting_ns: None,
@@ -199,6 +207,10 @@ impl UringDriver {
             match command {
                 // The asker may have given up; that is its business.
                 ShardCommand::ReadMetrics(reply) => drop(reply.send(self.shard.metrics())),
+                ShardCommand::TakeInterest(reply) => {
+                    self.interest_told = false;
+                    drop(reply.send(self.shard.take_interest()));
+                }
                 ShardCommand::Broadcast(frame) => self.shard.handle_broadcast(&frame, now),
                 ShardCommand::Disconnect(client) => self.shard.handle_disconnect(&client, now),
                 ShardCommand::Drain(schedule) => self.drain = Some(Draining::Grace(schedule)),
@@ -246,6 +258,10 @@ impl UringDriver {
             for (topic, interested) in self.shard.drain_interest_changes() {
                 mailbox.set_interest(topic, interested);
             }
+        }
+        if self.shard.has_interest_news() && !self.interest_told {
+            self.interest_told = true;
+            self.interest_news.notify_one();
         }
     }
 

@@ -6,9 +6,12 @@
 
 mod frames;
 mod groups;
+mod interest;
 
 pub(super) use frames::{FrameIndex, FrameSlab};
 pub(super) use groups::{Group, GroupId, Groups, PendingFrame};
+pub use interest::InterestChange;
+pub(super) use interest::InterestLog;
 
 use std::sync::Arc;
 
@@ -40,6 +43,8 @@ pub(super) struct Topic {
     pub(super) last_sequence: u64,
     /// The groups whose set holds this topic, in no order.
     pub(super) groups: Vec<GroupId>,
+    /// What the interest log was told last: whether there are groups.
+    pub(super) wanted: bool,
     /// Number of the last batch that was conflated with a value of this topic in it, and the place of the
     /// topic's newest value there.
     pub(super) newest_in_batch: (u64, u32),
@@ -146,6 +151,7 @@ impl Topics {
             last_value: None,
             last_sequence: 0,
             groups: Vec::new(),
+            wanted: false,
             newest_in_batch: (0, 0),
         };
         let index = match self.free.pop() {
