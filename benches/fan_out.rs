@@ -21,7 +21,10 @@ fn world(clients: usize, own_sets: bool) -> SimulatedDriver {
         limits: Limits {
             connections_max: 100_000,
             topics_max: 100_000,
+            queue: QueueLimits::default(),
         },
+        policies: Policies::default(),
+        open_namespaces: Vec::new(),
         coalesce_max_ns: 0,
         seed: 1,
     };

@@ -20,6 +20,7 @@ pub mod ingest;
 pub mod limits;
 pub mod logging;
 pub mod mailbox;
+pub mod policy;
 pub mod random;
 pub mod run;
 pub mod shard;

@@ -17,9 +17,11 @@ pub const REFUSAL_SLOTS: u32 = 64;
 /// Send buffers kept for reuse. One more is freed.
 pub const SEND_BUFFERS_KEPT: usize = 64;
 
-/// Frames by index in the ring of a queued client. A full ring makes the client conflating. 256 is five
-/// seconds of 50 updates a second.
-pub const QUEUE_FRAMES_MAX: usize = 256;
+/// Channels in one notice of skipped values. Further ones are told a second later.
+pub const SKIPPED_CHANNELS_MAX: usize = 512;
+
+/// Between two notices of skipped values to a client.
+pub const SKIPPED_INTERVAL_MS: u64 = 1_000;
 
 /// Replies waiting for one client. Beyond it the client is not read from until half of them are gone.
 pub const REPLIES_BYTES_MAX: usize = 16 * 1024;
@@ -161,6 +163,34 @@ pub struct Limits {
     /// Channels that publishers may create. An update for one more is rejected as `topics_exhausted`;
     /// as many again may exist by subscription alone, one more is refused to the client.
     pub topics_max: u32,
+    /// What one client's queue may hold.
+    pub queue: QueueLimits,
+}
+
+/// What may wait for one client. Beyond any of it, values are treated as the policy of their namespace says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Values in order, above 0.
+    pub frames_max: u32,
+    /// Their bytes, and those of the values that are newest of their channel. A single value may exceed it.
+    pub bytes_max: u64,
+    /// Since ingest received the oldest of them.
+    pub age_max_ns: u64,
+    /// A client that takes nothing for so long while something waits is reset.
+    pub stall_timeout_ns: u64,
+}
+
+impl Default for QueueLimits {
+    /// 256 frames are five seconds of 50 updates a second, and 256 KiB as many frames of 1 KiB. A value older than a
+    /// second is not worth more than the newest one.
+    fn default() -> Self {
+        Self {
+            frames_max: 256,
+            bytes_max: 256 * 1024,
+            age_max_ns: 1_000_000_000,
+            stall_timeout_ns: 30_000_000_000,
+        }
+    }
 }
 
 /// What may be held at most, by holder, in bytes.
@@ -181,7 +211,7 @@ impl MemoryBound {
         // topic, count and table entry.
         let per_subscription = 2 * (8 + 4) + 32;
         let replies = (REPLIES_BYTES_MAX + QUOTES_BYTES_MAX) as u64;
-        let queue = (QUEUE_FRAMES_MAX * size_of::<u32>()) as u64 + replies;
+        let queue = u64::from(limits.queue.frames_max) * size_of::<u32>() as u64 + replies;
         let pending = 16 * (PENDING_FRAMES_MAX as u64);
         let buffers = SEND_BUFFERS_KEPT as u64 * 2 * BATCH_BYTES_MAX as u64;
         let mailbox = (MAILBOX_UPDATES + MAILBOX_RELIABLE_MAX) as u64 + topics;
@@ -246,6 +276,7 @@ mod tests {
         let limits = Limits {
             connections_max: 1_000,
             topics_max: 100,
+            queue: QueueLimits::default(),
         };
         let bound = MemoryBound::of(&limits, 1);
         let sum: u64 = bound.holders().iter().map(|(_, bytes)| bytes).sum();

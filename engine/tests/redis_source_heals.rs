@@ -252,6 +252,7 @@ impl Ingest {
         let (seen_by_thread, up_by_thread) = (seen.clone(), up.clone());
         let thread = EndedThread::start(async move || {
             let pipeline_config = PipelineConfig {
+                policies: Default::default(),
                 topics_max: 16,
                 duplicate_window_ns: 0,
             };

@@ -19,6 +19,12 @@ impl Timestamp {
         self.0
     }
 
+    /// Reads an RFC 3339 date and time with its offset; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let instant: jiff::Timestamp = text.parse().ok()?;
+        Some(Self(instant.as_microsecond()))
+    }
+
     /// Appends for example `2026-01-10T10:30:00.123Z`, without quotes.
     ///
     /// Times outside the years 0000–9999, which RFC 3339 cannot write, appear as the nearest that
@@ -70,6 +76,19 @@ const MICROS_MAX: i64 = 253_402_207_200_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_other_offsets_are_understood() {
+        let time = Timestamp::from_unix_micros(1_768_041_000_123_000);
+        assert_eq!(Timestamp::parse(&time.to_string()), Some(time));
+        assert_eq!(
+            Timestamp::parse("2026-01-10T16:00:00.123+05:30"),
+            Some(time)
+        );
+        for text in ["", "yesterday", "2026-01-10", "1768041000123"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
 
     #[track_caller]
     fn check(micros: i64, expected: &str) {

@@ -5,6 +5,7 @@
 )]
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -305,6 +306,13 @@ impl Ring {
         let descriptor = slot.descriptor().expect("a slot in use has a descriptor");
         // Fails only when the peer is gone; receiving tells that too.
         let _ = rustix::net::shutdown(descriptor, rustix::net::Shutdown::Write);
+    }
+
+    /// The address of the other side, where it has one and is still connected. A system call.
+    #[must_use]
+    pub fn peer(&mut self, key: ConnectionKey) -> Option<SocketAddr> {
+        let descriptor = self.slots.get(key)?.descriptor()?;
+        SocketAddr::try_from(rustix::net::getpeername(descriptor).ok()??).ok()
     }
 
     /// Ends the connection: cancels what is armed, awaits the terminal completions, closes the

@@ -210,6 +210,94 @@ struct Arguments {
     )]
     duplicate_window: Option<String>,
 
+    /// Values that may wait for one client, in their order [default: 256]
+    ///
+    /// From 1. Beyond it the client's values are treated as --policy says. Too small: a client
+    /// with a short hiccup misses values. Too large: it gets old ones first.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "COUNT",
+        help_heading = "Slow clients"
+    )]
+    queue_frames: Option<String>,
+
+    /// Their bytes [default: 256KiB]
+    ///
+    /// 1 to 1024MiB; as above.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "BYTES",
+        help_heading = "Slow clients"
+    )]
+    queue_bytes: Option<String>,
+
+    /// Age of the oldest value that waits in order [default: 1s]
+    ///
+    /// 0 to 60s, since the engine received it; beyond it --policy applies, as above. 0: whoever
+    /// can't take a value at once gets newest values only.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "DURATION",
+        help_heading = "Slow clients"
+    )]
+    max_age: Option<String>,
+
+    /// A client that takes nothing for so long is reset [default: 30s]
+    ///
+    /// 200ms to 3600s, counted while something waits for it. Too short: a phone in a tunnel
+    /// must connect again. Too long: dead clients hold memory.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "DURATION",
+        help_heading = "Slow clients"
+    )]
+    stall_timeout: Option<String>,
+
+    /// What becomes of values that a client is too slow for, by namespace
+    /// [default: market=conflate, all others disconnect]
+    ///
+    /// conflate: the newest value of each channel is kept. drop-oldest: the newest values are
+    /// kept in their order. Of both the client is told what it missed. disconnect: nothing is
+    /// skipped, the client is closed with 1013. `market=conflate,news=drop-oldest`, or the flag
+    /// several times.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "NAMESPACE=POLICY",
+        help_heading = "Slow clients"
+    )]
+    policy: Vec<String>,
+
+    /// Private namespaces that anybody may subscribe to [default: none]
+    ///
+    /// Of `user` and `session`; without authentication they are refused as FORBIDDEN.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "NAMESPACES",
+        help_heading = "Sessions"
+    )]
+    open_namespaces: Option<String>,
+
+    /// /ready fails while a source is away [default: false]
+    ///
+    /// A load balancer then takes this node out until its Redis is back. If all nodes use one
+    /// Redis, it takes out all of them.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Sources"
+    )]
+    ready_requires_source: Option<String>,
+
     /// How long connections are still accepted once a drain was ordered [default: 1s]
     ///
     /// 0 to 3600s. SIGTERM, Ctrl-C and POST /drain order one; /ready then answers 503. Too
@@ -267,7 +355,8 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn into_pairs(self) -> [(&'static str, Option<String>); 17] {
+    fn into_pairs(self) -> [(&'static str, Option<String>); 24] {
+        let policies = (!self.policy.is_empty()).then(|| self.policy.join(","));
         [
             (key::LISTEN, self.listen),
             (key::ADMIN_LISTEN, self.admin_listen),
@@ -281,6 +370,13 @@ impl Arguments {
             (key::SYMBOLS_MAX, self.symbols_max),
             (key::COALESCE_MAX, self.coalesce_max),
             (key::DUPLICATE_WINDOW, self.duplicate_window),
+            (key::QUEUE_FRAMES, self.queue_frames),
+            (key::QUEUE_BYTES, self.queue_bytes),
+            (key::MAX_AGE, self.max_age),
+            (key::STALL_TIMEOUT, self.stall_timeout),
+            (key::POLICY, policies),
+            (key::OPEN_NAMESPACES, self.open_namespaces),
+            (key::READY_REQUIRES_SOURCE, self.ready_requires_source),
             (key::DRAIN_GRACE, self.drain_grace),
             (key::DRAIN_TIMEOUT, self.drain_timeout),
             (key::LOG, self.log),

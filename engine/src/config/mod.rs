@@ -22,7 +22,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::limits::{DRAIN_CLOSE_MAX, Limits};
+use crate::limits::{DRAIN_CLOSE_MAX, Limits, QueueLimits};
+use crate::policy::Policies;
 pub use error::ConfigError;
 use layers::Layers;
 pub use redis_url::RedisUrl;
@@ -42,8 +43,14 @@ pub struct Config {
     pub cores: Cores,
     /// What executes the shards' operations.
     pub driver: DriverChoice,
-    /// Connections and channels that may exist.
+    /// Connections and channels that may exist, and what may wait for one client.
     pub limits: Limits,
+    /// What becomes of values that a client is too slow for.
+    pub policies: Policies,
+    /// Private namespaces that anybody may subscribe to.
+    pub open_namespaces: Vec<String>,
+    /// `/ready` fails while a source is away.
+    pub ready_requires_source: bool,
     /// How long a busy shard may hold an update to send more of them together; 0 = never.
     pub coalesce_max: Duration,
     /// How long an equal object is a duplicate; 0 = never.
@@ -119,6 +126,13 @@ mod key {
     pub(super) const DRIVER: &str = "driver";
     pub(super) const CONNECTIONS_MAX: &str = "connections-max";
     pub(super) const SYMBOLS_MAX: &str = "symbols-max";
+    pub(super) const QUEUE_FRAMES: &str = "queue-frames";
+    pub(super) const QUEUE_BYTES: &str = "queue-bytes";
+    pub(super) const MAX_AGE: &str = "max-age";
+    pub(super) const STALL_TIMEOUT: &str = "stall-timeout";
+    pub(super) const POLICY: &str = "policy";
+    pub(super) const OPEN_NAMESPACES: &str = "open-namespaces";
+    pub(super) const READY_REQUIRES_SOURCE: &str = "ready-requires-source";
     pub(super) const COALESCE_MAX: &str = "coalesce-max";
     pub(super) const DUPLICATE_WINDOW: &str = "duplicate-window";
     pub(super) const DRAIN_GRACE: &str = "drain-grace";
@@ -127,7 +141,7 @@ mod key {
     pub(super) const LOG: &str = "log";
     pub(super) const LOG_FORMAT: &str = "log-format";
 
-    pub(super) const ALL: [&str; 16] = [
+    pub(super) const ALL: [&str; 23] = [
         LISTEN,
         ADMIN_LISTEN,
         REDIS_URL,
@@ -144,6 +158,13 @@ mod key {
         LOG_FORMAT,
         DRAIN_GRACE,
         DRAIN_TIMEOUT,
+        QUEUE_FRAMES,
+        QUEUE_BYTES,
+        MAX_AGE,
+        STALL_TIMEOUT,
+        POLICY,
+        OPEN_NAMESPACES,
+        READY_REQUIRES_SOURCE,
     ];
 
     /// Where the file is; the file itself can't say so.
@@ -210,7 +231,19 @@ impl Config {
                     .take(key::CONNECTIONS_MAX, values::count)?
                     .unwrap_or(CONNECTIONS_MAX),
                 topics_max,
+                queue: queue_limits(layers)?,
             },
+            policies: Policies::new(
+                layers
+                    .take(key::POLICY, values::policies)?
+                    .unwrap_or_default(),
+            ),
+            open_namespaces: layers
+                .take(key::OPEN_NAMESPACES, values::namespaces)?
+                .unwrap_or_default(),
+            ready_requires_source: layers
+                .take(key::READY_REQUIRES_SOURCE, values::boolean)?
+                .unwrap_or(false),
             coalesce_max: layers
                 .take(key::COALESCE_MAX, |text| {
                     values::duration(text, COALESCE_MAX_MAX)
@@ -262,6 +295,12 @@ const DRAIN_TIMEOUT_BEYOND_GRACE_MIN: Duration =
     DRAIN_CLOSE_MAX.saturating_add(Duration::from_secs(1));
 /// Longer than that nobody waits for a deploy.
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+/// An older price is of no use to anybody.
+const MAX_AGE_MAX: Duration = Duration::from_secs(60);
+/// A client that took nothing for an hour is gone.
+const STALL_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+/// A retransmission after a lost packet takes this long.
+const STALL_TIMEOUT_MIN: Duration = Duration::from_millis(200);
 const SIMULATED_SYMBOLS: u32 = 50;
 const SIMULATED_SEED: u64 = 7;
 
@@ -275,6 +314,30 @@ fn listen(layers: &Layers) -> Result<SocketAddr, ConfigError> {
             values::Listen::Address(address) => address,
             values::Listen::Port(port) => SocketAddr::new(weaker.ip(), port),
         }))
+}
+
+fn queue_limits(layers: &Layers) -> Result<QueueLimits, ConfigError> {
+    let default = QueueLimits::default();
+    let nanoseconds = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let age_max = layers.take(key::MAX_AGE, |text| values::duration(text, MAX_AGE_MAX))?;
+    let stall_timeout = layers.take(key::STALL_TIMEOUT, |text| {
+        match values::duration(text, STALL_TIMEOUT_MAX)? {
+            timeout if timeout < STALL_TIMEOUT_MIN => Err(format!(
+                "`{text}` would reset clients for one lost packet; give {STALL_TIMEOUT_MIN:?} or more"
+            )),
+            timeout => Ok(timeout),
+        }
+    })?;
+    Ok(QueueLimits {
+        frames_max: layers
+            .take(key::QUEUE_FRAMES, values::count)?
+            .unwrap_or(default.frames_max),
+        bytes_max: layers
+            .take(key::QUEUE_BYTES, values::bytes)?
+            .unwrap_or(default.bytes_max),
+        age_max_ns: age_max.map_or(default.age_max_ns, nanoseconds),
+        stall_timeout_ns: stall_timeout.map_or(default.stall_timeout_ns, nanoseconds),
+    })
 }
 
 fn redis(layers: &Layers) -> Result<Option<RedisConfig>, ConfigError> {

@@ -1,6 +1,7 @@
 use std::io::Write as _;
 
 use super::*;
+use crate::policy::OverflowPolicy;
 
 /// Arguments without the program's name, environment, and the text of a file.
 #[derive(Clone, Copy, Default)]
@@ -65,8 +66,12 @@ fn without_any_source_the_built_in_feed_runs_on_the_documented_addresses() {
             driver: DriverChoice::Uring,
             limits: Limits {
                 connections_max: 10_000,
-                topics_max: 10_000
+                topics_max: 10_000,
+                queue: QueueLimits::default(),
             },
+            policies: Policies::default(),
+            open_namespaces: vec![],
+            ready_requires_source: false,
             coalesce_max: Duration::from_millis(2),
             duplicate_window: Duration::from_millis(100),
             drain_grace: Duration::from_secs(1),
@@ -147,6 +152,37 @@ const PRECEDENCE: [Precedence; key::ALL.len()] = [
     ("drain-timeout", ["20s", "30s", "40s"], |config| {
         format!("{:?}", config.drain_timeout)
     }),
+    ("queue-frames", ["1", "2", "3"], |config| {
+        config.limits.queue.frames_max.to_string()
+    }),
+    ("queue-bytes", ["1024", "2048", "3072"], |config| {
+        config.limits.queue.bytes_max.to_string()
+    }),
+    ("max-age", ["1s", "2s", "3s"], |config| {
+        format!("{}s", config.limits.queue.age_max_ns / 1_000_000_000)
+    }),
+    ("stall-timeout", ["1s", "2s", "3s"], |config| {
+        format!("{}s", config.limits.queue.stall_timeout_ns / 1_000_000_000)
+    }),
+    (
+        "policy",
+        ["a=conflate", "a=drop-oldest", "a=disconnect"],
+        |config| match config.policies.of("a") {
+            OverflowPolicy::Conflate => "a=conflate".to_owned(),
+            OverflowPolicy::DropOldest => "a=drop-oldest".to_owned(),
+            OverflowPolicy::Disconnect => "a=disconnect".to_owned(),
+        },
+    ),
+    (
+        "open-namespaces",
+        ["user,session", "user", "session"],
+        |config| config.open_namespaces.join(","),
+    ),
+    (
+        "ready-requires-source",
+        ["true", "false", "true"],
+        |config| config.ready_requires_source.to_string(),
+    ),
 ];
 
 #[test]

@@ -1,9 +1,11 @@
 //! One parser per kind of value. Each message names what was given and what would be right.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Cores, DriverChoice, LogFormat};
+use crate::policy::OverflowPolicy;
 
 /// What `listen` says.
 pub(super) enum Listen {
@@ -116,6 +118,82 @@ pub(super) fn redis_channel(text: &str) -> Result<String, String> {
     if text.is_empty() || text.contains(char::is_whitespace) || text.contains(char::is_control) {
         return Err(format!(
             "`{text}` is no channel name; give one without spaces, such as market-data:updates"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// `256KiB`, `1MiB`, `4096`.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    /// More than a client is worth; beyond it the number is a mistake.
+    const BYTES_MAX: u64 = 1 << 30;
+    let digits = text.find(|character: char| !character.is_ascii_digit() && character != '_');
+    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+    let factor = match unit.trim() {
+        "" | "B" => Some(1),
+        "KiB" | "K" => Some(1024),
+        "MiB" | "M" => Some(1024 * 1024),
+        _ => None,
+    };
+    let number: Option<u64> = number.replace('_', "").parse().ok();
+    let bytes = number
+        .zip(factor)
+        .and_then(|(number, factor)| number.checked_mul(factor));
+    match bytes {
+        Some(bytes) if (1..=BYTES_MAX).contains(&bytes) => Ok(bytes),
+        _ => Err(format!(
+            "`{text}` is no size; give bytes, KiB or MiB, from 1 to 1024MiB, such as 256KiB"
+        )),
+    }
+}
+
+/// `market=conflate,news=drop-oldest`.
+pub(super) fn policies(text: &str) -> Result<BTreeMap<String, OverflowPolicy>, String> {
+    let mut policies = BTreeMap::new();
+    for part in text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        let refuse = |what: &str| {
+            format!(
+                "`{part}` {what}; give NAMESPACE=POLICY, where the policy is conflate, drop-oldest or \
+                 disconnect, such as market=conflate,news=drop-oldest"
+            )
+        };
+        let (name, policy) = part
+            .split_once('=')
+            .ok_or_else(|| refuse("names no policy"))?;
+        let policy = match policy.trim() {
+            "conflate" => OverflowPolicy::Conflate,
+            "drop-oldest" => OverflowPolicy::DropOldest,
+            "disconnect" => OverflowPolicy::Disconnect,
+            _ => return Err(refuse("has an unknown policy")),
+        };
+        let name = namespace(name).map_err(|_| refuse("has no such namespace"))?;
+        if policies.insert(name, policy).is_some() {
+            return Err(refuse("names a namespace twice"));
+        }
+    }
+    Ok(policies)
+}
+
+/// `user,session`.
+pub(super) fn namespaces(text: &str) -> Result<Vec<String>, String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(namespace)
+        .collect()
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty()
+        || text.contains(|character: char| !character.is_ascii_graphic() || character == ':')
+    {
+        return Err(format!(
+            "`{text}` is no namespace; give what stands before the colon of channel names, such as user,session"
         ));
     }
     Ok(text.to_owned())

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use super::publish::{PublishAnswer, Refused};
-use super::{AdminState, metrics};
+use super::{AdminState, connections, exposition, metrics};
 use crate::clock::Clock;
 use crate::ingest::Source;
 use crate::ingest::source_state::SourceHealth;
@@ -17,11 +17,12 @@ use crate::ingest::source_state::SourceHealth;
 pub(super) type Answer = Response<Full<Bytes>>;
 
 /// What can be asked; named in the answer to anything else.
-const PATHS: [&str; 6] = [
+const PATHS: [&str; 7] = [
     "GET /health",
     "GET /ready",
     "GET /api/ws/health",
     "GET /metrics",
+    "GET /connections?top=20&by=queue",
     "POST /publish",
     "POST /drain",
 ];
@@ -34,10 +35,13 @@ pub(super) async fn answer(state: &AdminState, request: Request<Incoming>) -> An
         "/health" if is_get => json(StatusCode::OK, &Health { status: "ok" }),
         "/ready" if is_get => ready(state),
         "/api/ws/health" if is_get => service_health(state).await,
-        "/metrics" if is_get => metrics(state).await,
+        "/metrics" if is_get => metrics(state, &request).await,
+        connections::PATH if is_get => connections::answer(state, request.uri().query()).await,
         "/publish" if is_post => publish(state, request).await,
         "/drain" if is_post => drain(state),
-        "/health" | "/ready" | "/api/ws/health" | "/metrics" => not_allowed("GET, HEAD"),
+        "/health" | "/ready" | "/api/ws/health" | "/metrics" | connections::PATH => {
+            not_allowed("GET, HEAD")
+        }
         "/publish" | "/drain" => not_allowed("POST"),
         _ => json(
             StatusCode::NOT_FOUND,
@@ -114,8 +118,13 @@ fn ready(state: &AdminState) -> Answer {
         .iter()
         .map(|source| (source.name(), source.health().as_str()))
         .collect();
+    let status = if state.ready_requires_source {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
     json(
-        StatusCode::OK,
+        status,
         &Ready {
             status: "degraded",
             sources,
@@ -155,14 +164,21 @@ async fn service_health(state: &AdminState) -> Answer {
     json(StatusCode::OK, &health)
 }
 
-async fn metrics(state: &AdminState) -> Answer {
+/// As OpenMetrics for whoever asks for that, as the older text format for others.
+async fn metrics(state: &AdminState, request: &Request<Incoming>) -> Answer {
     let Ok(text) = metrics::Scrape::collect(state).await.into_text() else {
         return failure(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the metrics can't be written",
         );
     };
-    with_body(StatusCode::OK, metrics::CONTENT_TYPE, text)
+    let accepts = request.headers().get_all(ACCEPT).iter();
+    let mut accepts = accepts.filter_map(|accept| accept.to_str().ok());
+    if accepts.any(|accept| accept.contains("application/openmetrics-text")) {
+        with_body(StatusCode::OK, metrics::OPENMETRICS, text)
+    } else {
+        with_body(StatusCode::OK, metrics::PLAIN, exposition::plain(&text))
+    }
 }
 
 async fn publish(state: &AdminState, request: Request<Incoming>) -> Answer {
@@ -200,11 +216,11 @@ fn not_allowed(allow: &'static str) -> Answer {
     answer
 }
 
-fn failure(status: StatusCode, error: &str) -> Answer {
+pub(super) fn failure(status: StatusCode, error: &str) -> Answer {
     json(status, &Failure { error })
 }
 
-fn json<T: Serialize>(status: StatusCode, body: &T) -> Answer {
+pub(super) fn json<T: Serialize>(status: StatusCode, body: &T) -> Answer {
     // Structs of strings and numbers serialize.
     with_body(
         status,

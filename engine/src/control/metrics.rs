@@ -17,11 +17,15 @@ use super::process::ProcessReading;
 use crate::ingest::orders::Ordered;
 use crate::ingest::source_state::SourceHealth;
 use crate::ingest::{IngestMetrics, Source};
-use crate::shard::metrics::{Action, HandshakeResult, ShardMetrics};
+use crate::shard::histogram::DurationHistogram;
+use crate::shard::metrics::{Action, Counters, HandshakeResult, ShardMetrics};
 use crate::shard::{CloseReason, Ledger};
 
 /// Of the text that [`Scrape::into_text`] makes.
-pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Of that which [`plain`](super::exposition::plain) makes of it.
+pub(super) const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// One reading.
 #[derive(Debug)]
@@ -70,6 +74,7 @@ impl Collector for Scrape {
         self.encode_ingest(out)?;
         self.encode_ledger(out)?;
         self.encode_traffic(out)?;
+        self.encode_latency(out)?;
         self.encode_memory(out)?;
         self.encode_process(out)
     }
@@ -154,6 +159,11 @@ impl Scrape {
                 .iter()
                 .enumerate()
                 .map(|(shard, &count)| (shard_label(shard), count)),
+        )?;
+        out.gauge(
+            "tickwire_ingest_lag_seconds",
+            "Receipt of the newest update less its publisher's time stamp; NaN without one. The clocks may differ.",
+            ingest.lag_seconds.unwrap_or(f64::NAN),
         )?;
         out.gauges(
             "tickwire_source_up",
@@ -279,6 +289,39 @@ impl Scrape {
                 self.sum_each(|shard| shard.counters.errors),
             ),
         )
+    }
+
+    fn encode_latency(&self, out: &mut Exposition<'_>) -> fmt::Result {
+        type Entry = (
+            &'static str,
+            &'static str,
+            fn(&Counters) -> &DurationHistogram,
+        );
+        const STAGES: [Entry; 3] = [
+            (
+                "tickwire_ingest_to_submit_seconds",
+                "From the receipt of the oldest value of a send to its submission to the kernel.",
+                |counters| &counters.ingest_to_submit,
+            ),
+            (
+                "tickwire_ingest_to_sent_seconds",
+                "From the receipt of the oldest value of a send until the kernel had taken all of it.",
+                |counters| &counters.ingest_to_sent,
+            ),
+            (
+                "tickwire_turn_seconds",
+                "Length of the shard's turns.",
+                |counters| &counters.turns,
+            ),
+        ];
+        for (name, help, histogram) in STAGES {
+            let by_shard = self
+                .shards
+                .iter()
+                .map(|shard| (shard_label(shard.shard), histogram(&shard.counters)));
+            out.histograms(name, help, by_shard)?;
+        }
+        Ok(())
     }
 
     fn encode_memory(&self, out: &mut Exposition<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@
 //! Deliberately not here: authentication. Whoever reaches the admin listener may publish.
 
 mod admin;
+mod connections;
 mod exposition;
 mod metrics;
 pub mod orders;
@@ -55,6 +56,7 @@ pub struct AdminState {
     sources: Vec<SourceState>,
     draining: Rc<Cell<bool>>,
     drain_ordered: Rc<Notify>,
+    ready_requires_source: bool,
     shards: Shards,
     publishing: Publishing,
     started_unix_seconds: f64,
@@ -65,6 +67,7 @@ pub struct AdminState {
 impl AdminState {
     /// Joins what is asked: the shards in their order, the pipeline, all sources, whether the process
     /// drains, and whom to tell that it shall. With `redis`, publications go there instead of into the pipeline.
+    /// With `ready_requires_source` this node is not ready while a source is away.
     #[must_use]
     pub fn new(
         shards: Vec<ShardHandle>,
@@ -73,6 +76,7 @@ impl AdminState {
         draining: Rc<Cell<bool>>,
         drain_ordered: Rc<Notify>,
         redis: Option<RedisPublisher>,
+        ready_requires_source: bool,
     ) -> Self {
         Self {
             publishing: Publishing::new(pipeline.clone(), redis),
@@ -80,6 +84,7 @@ impl AdminState {
             sources,
             draining,
             drain_ordered,
+            ready_requires_source,
             shards: Shards::new(shards),
             started: Clock::start(),
             // Exact for 2^53 µs, which are 285 years.

@@ -1,5 +1,7 @@
 //! Asks every shard for its metrics, and does not wait for one that is stuck.
 
+use std::cmp::Reverse;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -8,8 +10,8 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use crate::driver::command::{ShardCommand, ShardHandle};
-use crate::shard::Ledger;
 use crate::shard::metrics::{Counters, ShardMetrics};
+use crate::shard::{ConnectionReport, Ledger, ReportOrder};
 
 /// All are asked at once. A turn takes milliseconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -47,6 +49,33 @@ impl Shards {
         }
         last.clone()
     }
+
+    /// The first `top` sessions of all shards.
+    pub(super) async fn connections(
+        &self,
+        top: usize,
+        order: ReportOrder,
+    ) -> Vec<(ConnectionReport, Option<SocketAddr>)> {
+        // As above: one question at a time.
+        let _last = self.last.lock().await;
+        let ask = |shard| ask_connections(shard, top, order);
+        let mut all = join_all(self.handles.iter().map(ask)).await.concat();
+        all.sort_by_key(|(report, _)| Reverse(report.rank(order)));
+        all.truncate(top);
+        all
+    }
+}
+
+/// The first `top` sessions of one shard; none when it is stuck, or has ended.
+async fn ask_connections(
+    shard: &ShardHandle,
+    top: usize,
+    order: ReportOrder,
+) -> Vec<(ConnectionReport, Option<SocketAddr>)> {
+    let (reply, answer) = oneshot::channel();
+    shard.send(ShardCommand::ReadConnections { top, order, reply });
+    let answered = timeout(ANSWER_TIMEOUT, answer).await;
+    answered.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 /// `None` when the shard is stuck, or has ended.

@@ -22,7 +22,7 @@ const PRICE: &str = r#"{"type":"price_update","symbol":"TCS","data":1}"#;
 fn every_path_answers_its_methods_and_refuses_others() {
     let server = Server::start(&[], None);
     let json = "application/json";
-    let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let plain = "text/plain; version=0.0.4; charset=utf-8";
     let cases = [
         ("GET", "/health", 200, json, Some(r#"{"status":"ok"}"#)),
         (
@@ -35,8 +35,8 @@ fn every_path_answers_its_methods_and_refuses_others() {
         ("HEAD", "/health", 200, json, Some("")),
         ("GET", "/ready", 200, json, Some(r#"{"status":"ready"}"#)),
         ("HEAD", "/ready", 200, json, Some("")),
-        ("GET", "/metrics", 200, open_metrics, None),
-        ("HEAD", "/metrics", 200, open_metrics, Some("")),
+        ("GET", "/metrics", 200, plain, None),
+        ("HEAD", "/metrics", 200, plain, Some("")),
         (
             "POST",
             "/health",
@@ -59,9 +59,18 @@ fn every_path_answers_its_methods_and_refuses_others() {
             404,
             json,
             Some(
-                r#"{"error":"unknown path","paths":["GET /health","GET /ready","GET /api/ws/health","GET /metrics","POST /publish","POST /drain"]}"#,
+                r#"{"error":"unknown path","paths":["GET /health","GET /ready","GET /api/ws/health","GET /metrics","GET /connections?top=20&by=queue","POST /publish","POST /drain"]}"#,
             ),
         ),
+        (
+            "GET",
+            "/connections",
+            200,
+            json,
+            Some(r#"{"connections":[]}"#),
+        ),
+        ("GET", "/connections?top=no", 400, json, None),
+        ("POST", "/connections", 405, json, None),
         ("GET", "/health/", 404, json, None),
         ("POST", "/unknown", 404, json, None),
     ];
@@ -308,6 +317,7 @@ impl Server {
         let shard = play_shard(is_shard_stuck.clone());
         let run = async move || {
             let config = PipelineConfig {
+                policies: Default::default(),
                 topics_max: 16,
                 duplicate_window_ns: 0,
             };
@@ -329,6 +339,7 @@ impl Server {
                 parts.draining.clone(),
                 Rc::default(),
                 redis.map(RedisPublisher::new),
+                false,
             );
             tokio_uring::spawn(serve(listener, Rc::new(state)));
             while let Some((change, done)) = changes_received.recv().await {
@@ -441,6 +452,7 @@ fn play_shard(is_stuck: Arc<AtomicBool>) -> ShardHandle {
                     };
                     reply.send(metrics).unwrap();
                 }
+                ShardCommand::ReadConnections { reply, .. } => reply.send(Vec::new()).unwrap(),
                 _ => {}
             }
         }

@@ -1,13 +1,14 @@
 //! Messages from the control plane into a shard's thread, seen between two chunks of operations.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 use tickwire_ring::Waker;
 use tokio::sync::{Notify, oneshot};
 
-use crate::shard::InterestChange;
 use crate::shard::metrics::ShardMetrics;
+use crate::shard::{ConnectionReport, InterestChange, ReportOrder};
 
 /// What a shard can be told.
 #[derive(Debug)]
@@ -16,6 +17,15 @@ pub enum ShardCommand {
     ReadMetrics(oneshot::Sender<ShardMetrics>),
     /// Send the changes of what this shard's clients watch, since the last such question.
     TakeInterest(oneshot::Sender<Vec<InterestChange>>),
+    /// Send a report of this many sessions, in this order, each with its peer's address.
+    ReadConnections {
+        /// How many, at most.
+        top: usize,
+        /// Which first.
+        order: ReportOrder,
+        /// Whom to tell.
+        reply: oneshot::Sender<Vec<(ConnectionReport, Option<SocketAddr>)>>,
+    },
     /// Send this complete frame to every session.
     Broadcast(Arc<[u8]>),
     /// End the session with this client id with 1008, if it lives here.

@@ -112,6 +112,7 @@ mod tests {
     #[test]
     fn each_order_is_understood_and_nonsense_is_not() {
         let config = PipelineConfig {
+            policies: Default::default(),
             topics_max: 1,
             duplicate_window_ns: 0,
         };

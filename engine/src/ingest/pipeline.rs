@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde_json::Value;
+use tickwire_protocol::frame::header_len;
 use tickwire_protocol::publication::{Publication, PublicationDecoder, RejectReason};
+use tickwire_protocol::timestamp::Timestamp;
 
 use super::orders::Ordered;
 use super::topics::PublishedTopics;
 use crate::clock::{Clock, Now};
-use crate::mailbox::{MailboxSender, Update};
+use crate::mailbox::{MailboxSender, SharedUpdate, Update};
+use crate::policy::Policies;
 
 /// Where a payload came from; a label of `tickwire_ingest_updates_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +32,14 @@ impl Source {
 }
 
 /// What the operator chose.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PipelineConfig {
     /// Channels that may be published.
     pub topics_max: u32,
     /// How long an equal object is a duplicate; 0 = never.
     pub duplicate_window_ns: u64,
+    /// They decide what a full mailbox may conflate.
+    pub policies: Policies,
 }
 
 /// Running counts of ingest.
@@ -52,6 +59,9 @@ pub struct IngestMetrics {
     pub keys_dropped: u64,
     /// Channels published so far.
     pub topics: u64,
+    /// Receipt of the newest update less the time stamp that its publisher gave it, in seconds; `None` where it
+    /// gave none.
+    pub lag_seconds: Option<f64>,
     /// By shard: updates that a newer one replaced while the mailbox was full.
     pub conflated: Vec<u64>,
 }
@@ -83,6 +93,8 @@ struct Publisher {
     mailboxes: Vec<MailboxSender>,
     metrics: IngestMetrics,
     frame: Vec<u8>,
+    /// The newest update, and when it was received.
+    newest: Option<(SharedUpdate, Timestamp)>,
 }
 
 impl Pipeline {
@@ -90,10 +102,11 @@ impl Pipeline {
     #[must_use]
     pub fn new(config: PipelineConfig, clock: Clock, mailboxes: Vec<MailboxSender>) -> Self {
         let publisher = Publisher {
-            topics: PublishedTopics::new(config.topics_max),
+            topics: PublishedTopics::new(config.topics_max, config.policies.clone()),
             mailboxes,
             metrics: IngestMetrics::default(),
             frame: Vec::new(),
+            newest: None,
         };
         Self {
             config,
@@ -186,12 +199,35 @@ impl Pipeline {
             .collect();
         IngestMetrics {
             conflated,
+            lag_seconds: self.publisher.lag_seconds(),
             ..self.publisher.metrics.clone()
         }
     }
 }
 
 impl Publisher {
+    /// Looked at when somebody asks: the frame carries the publisher's time stamp.
+    fn lag_seconds(&self) -> Option<f64> {
+        #[derive(Deserialize)]
+        struct Stamped {
+            timestamp: Value,
+        }
+        let (update, received_at) = self.newest.as_ref()?;
+        let payload = update.frame.get(header_len(&update.frame)?..)?;
+        let stamped: Stamped = serde_json::from_slice(payload).ok()?;
+        let published_at = match stamped.timestamp {
+            Value::String(text) => Timestamp::parse(&text)?,
+            // Milliseconds since the epoch, as JavaScript has them.
+            Value::Number(number) => {
+                Timestamp::from_unix_micros(number.as_i64()?.checked_mul(1_000)?)
+            }
+            _ => return None,
+        };
+        let published_micros = published_at.unix_micros();
+        let lag_micros = received_at.unix_micros().saturating_sub(published_micros);
+        Some(lag_micros as f64 / 1e6)
+    }
+
     fn take(
         &mut self,
         source: Source,
@@ -222,6 +258,7 @@ impl Publisher {
             frame: self.frame.as_slice().into(),
         });
         topic.note(update.clone(), publication);
+        self.newest = Some((update.clone(), now.wall));
         self.metrics.updates[source as usize] += 1;
         self.metrics.keys_dropped += u64::from(publication.keys_dropped());
         for mailbox in &mut self.mailboxes {

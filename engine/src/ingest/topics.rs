@@ -7,6 +7,7 @@ use tickwire_protocol::channel::{DeliveryClass, namespace_of};
 use tickwire_protocol::publication::Publication;
 
 use crate::mailbox::{SharedUpdate, TopicId};
+use crate::policy::Policies;
 
 /// A published channel.
 #[derive(Debug)]
@@ -66,14 +67,16 @@ pub(super) struct PublishedTopics {
     topics: Vec<PublishedTopic>,
     by_name: HashMap<Arc<str>, TopicId>,
     topics_max: usize,
+    policies: Policies,
 }
 
 impl PublishedTopics {
-    pub(super) fn new(topics_max: u32) -> Self {
+    pub(super) fn new(topics_max: u32, policies: Policies) -> Self {
         Self {
             topics: Vec::new(),
             by_name: HashMap::new(),
             topics_max: topics_max as usize,
+            policies,
         }
     }
 
@@ -88,7 +91,7 @@ impl PublishedTopics {
         let id = TopicId(u32::try_from(self.topics.len()).ok()?);
         let channel: Arc<str> = channel.into();
         self.by_name.insert(channel.clone(), id);
-        let class = DeliveryClass::default_for(namespace_of(&channel));
+        let class = self.policies.of(namespace_of(&channel)).class();
         self.topics.push(PublishedTopic {
             id,
             channel,

@@ -123,6 +123,8 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
             shard,
             epoch: epoch.clone(),
             limits: config.limits,
+            policies: config.policies.clone(),
+            open_namespaces: config.open_namespaces.clone(),
             coalesce_max_ns: nanoseconds(config.coalesce_max),
             seed: RandomState::new().hash_one(shard),
         };
@@ -222,6 +224,7 @@ impl Engine {
         let pipeline_config = PipelineConfig {
             topics_max: config.limits.topics_max,
             duplicate_window_ns: nanoseconds(config.duplicate_window),
+            policies: config.policies.clone(),
         };
         let pipeline = Rc::new(RefCell::new(Pipeline::new(
             pipeline_config,
@@ -246,6 +249,7 @@ impl Engine {
             draining.clone(),
             drain_ordered.clone(),
             publisher,
+            config.ready_requires_source,
         );
         tokio_uring::spawn(control::serve(admin, Rc::new(admin_state)));
 

@@ -2,6 +2,7 @@
 
 use tickwire_protocol::error_code::ErrorCode;
 
+use super::histogram::DurationHistogram;
 use super::operation::CloseReason;
 use super::outbound::{Ledger, Mode};
 
@@ -100,6 +101,12 @@ pub struct Counters {
     pub updates: u64,
     /// Fan-outs begun.
     pub fan_outs: u64,
+    /// From the receipt of the oldest value of a send to its submission, by send.
+    pub ingest_to_submit: DurationHistogram,
+    /// The same to its outcome, where the kernel took it whole.
+    pub ingest_to_sent: DurationHistogram,
+    /// Length of turns.
+    pub turns: DurationHistogram,
 }
 
 /// A shard's state at the end of a turn.

@@ -23,6 +23,7 @@
 
 mod connection;
 mod fanout;
+pub mod histogram;
 pub mod metrics;
 mod operation;
 mod outbound;
@@ -37,14 +38,17 @@ use tickwire_protocol::error_code::CloseCode;
 use crate::clock::Now;
 use crate::limits::{
     HANDSHAKE_TIMEOUT_MS, Limits, PENDING_STEP, REPLIES_BYTES_MAX, RETRY_PAUSE_MS,
+    SKIPPED_INTERVAL_MS,
 };
 use crate::mailbox::{SharedUpdate, TopicId};
+use crate::policy::Policies;
 use crate::random::Random;
 use connection::{Connection, Drain, InFlight, Inbound, Phase};
+pub use connection::{ConnectionReport, ReportOrder};
 use fanout::{Batches, Coalescer, Dispatch};
 use metrics::{Counters, HandshakeResult, ShardMetrics};
 pub use operation::{CloseReason, ConnectionId, Operation, SendOutcome, SharedBytes};
-use outbound::{BytesPool, Outbound, OutboundPool};
+use outbound::{Books, BytesPool, Outbound, OutboundPool, Skips};
 pub use outbound::{Ledger, Mode};
 use timer::{TimerKind, TimingWheel};
 pub use topics::InterestChange;
@@ -59,6 +63,10 @@ pub struct ShardConfig {
     pub epoch: String,
     /// What the operator chose.
     pub limits: Limits,
+    /// What becomes of values that a client is too slow for.
+    pub policies: Policies,
+    /// Private namespaces that anybody may subscribe to.
+    pub open_namespaces: Vec<String>,
     /// How long a busy shard may hold updates back to send more of them together; 0 = never.
     pub coalesce_max_ns: u64,
     /// Spreads heartbeats; the same seed gives the same run.
@@ -117,7 +125,7 @@ impl Shard {
     /// An empty shard.
     #[must_use]
     pub fn new(config: ShardConfig, now: Now) -> Self {
-        let topics = Topics::new(config.limits.topics_max as usize);
+        let topics = Topics::new(config.limits.topics_max as usize, config.policies.clone());
         let coalescer = Coalescer::new(config.coalesce_max_ns);
         let random = Random::new(config.seed);
         Self {
@@ -170,6 +178,7 @@ impl Shard {
         *entry = Connection {
             generation: connection.generation,
             phase: Phase::Handshake,
+            opened_at: now.wall,
             ..Connection::free()
         };
         self.open_connections += 1;
@@ -230,9 +239,14 @@ impl Shard {
         let all_taken = match std::mem::replace(&mut entry.in_flight, InFlight::Nothing) {
             InFlight::Nothing => return,
             InFlight::Batch { batch, first } => {
+                let oldest_ns = self.batches.get(batch).oldest_ns;
                 let whole = self.settle_batch(slot, batch, first as usize, taken);
                 self.batches
                     .release_done(batch, &mut self.frames, &mut self.pool);
+                if whole {
+                    let age_ns = now.monotonic_ns.saturating_sub(oldest_ns);
+                    self.counters.ingest_to_sent.record(age_ns);
+                }
                 whole
             }
             InFlight::Outbound => {
@@ -240,12 +254,22 @@ impl Shard {
                     return;
                 };
                 let wanted = outbound.sending_len();
+                if taken == wanted
+                    && let Some(oldest_ns) = outbound.sending_oldest_ns(&self.frames)
+                {
+                    let age_ns = now.monotonic_ns.saturating_sub(oldest_ns);
+                    self.counters.ingest_to_sent.record(age_ns);
+                }
+                let mut books = Books {
+                    ledger: &mut self.ledger,
+                    account: &mut entry.account,
+                };
                 outbound.end_send(
                     taken,
                     &mut self.pool,
                     &mut self.frames,
                     &self.topics,
-                    &mut self.ledger,
+                    &mut books,
                 );
                 taken == wanted
             }
@@ -254,12 +278,13 @@ impl Shard {
             // It is closing, so what the send did not reach must not follow the close frame.
             self.cancel_values(slot);
         }
+        self.arm_notice(slot);
         if all_taken {
             self.after_full_send(slot);
         } else if outcome == SendOutcome::NoBuffers {
             self.retry_later(slot);
         } else {
-            self.await_writable(slot);
+            self.await_writable(slot, taken > 0);
         }
     }
 
@@ -365,6 +390,9 @@ impl Shard {
     /// A turn that began at `started_ns` is over at `ended_ns`.
     pub fn end_turn(&mut self, started_ns: u64, ended_ns: u64) {
         self.coalescer.note_turn(started_ns, ended_ns);
+        self.counters
+            .turns
+            .record(ended_ns.saturating_sub(started_ns));
         debug_assert!(self.ledger.is_balanced(), "{:?}", self.ledger);
     }
 
@@ -517,12 +545,26 @@ impl Shard {
             return self.ledger.cancel(1);
         }
         let outbounds = &mut self.outbounds;
-        let outbound = self.connections[slot as usize]
-            .outbound
-            .get_or_insert_with(|| outbounds.take());
-        let pushed = outbound.push_value(frame, &mut self.frames, &self.topics, &mut self.ledger);
+        let Connection {
+            outbound, account, ..
+        } = &mut self.connections[slot as usize];
+        let outbound = outbound.get_or_insert_with(|| outbounds.take());
+        let mut books = Books {
+            ledger: &mut self.ledger,
+            account,
+        };
+        let pushed = outbound.push_value(
+            frame,
+            self.now.monotonic_ns,
+            &self.config.limits.queue,
+            &mut self.frames,
+            &self.topics,
+            &mut books,
+        );
+        self.arm_notice(slot);
         self.schedule_flush(slot);
         if pushed.is_err() {
+            self.note_lost(slot, frame);
             let text = "values could not be kept for this client";
             self.begin_close(slot, CloseCode::TryAgainLater, text, CloseReason::Overload);
         }
@@ -553,8 +595,23 @@ impl Shard {
             let Some(outbound) = &mut connection.outbound else {
                 continue;
             };
-            let send = outbound.begin_send(&mut self.pool, &mut self.frames, &mut self.ledger);
+            let mut books = Books {
+                ledger: &mut self.ledger,
+                account: &mut connection.account,
+            };
+            let send = outbound.begin_send(
+                self.now.monotonic_ns,
+                &self.config.limits.queue,
+                &mut self.pool,
+                &mut self.frames,
+                &self.topics,
+                &mut books,
+            );
             if let Some((bytes, len)) = send {
+                if let Some(oldest_ns) = outbound.sending_oldest_ns(&self.frames) {
+                    let age_ns = self.now.monotonic_ns.saturating_sub(oldest_ns);
+                    self.counters.ingest_to_submit.record(age_ns);
+                }
                 connection.in_flight = InFlight::Outbound;
                 return Some(Operation::Send {
                     connection: connection.id(slot),
@@ -581,17 +638,19 @@ impl Shard {
         let start = content.start_of(first);
         let reached = start + taken;
         if reached == content.bytes().len() {
-            self.ledger.sent((count - first) as u64);
+            self.books(slot).sent((count - first) as u64);
             return true;
         }
         let mut next = first;
         while next < count && content.end_of(next) <= reached {
             next += 1;
         }
-        self.ledger.sent((next - first) as u64);
-        if content.start_of(next) < reached {
+        let is_cut = content.start_of(next) < reached;
+        let rest_end = content.end_of(next);
+        self.books(slot).sent((next - first) as u64);
+        if is_cut {
             // Cut in the middle: still in flight until its last byte is taken.
-            let rest = &content.bytes()[reached..content.end_of(next)];
+            let rest = &self.batches.get(batch).bytes()[reached..rest_end];
             let outbounds = &mut self.outbounds;
             self.connections[slot as usize]
                 .outbound
@@ -644,21 +703,50 @@ impl Shard {
         }
     }
 
+    fn books(&mut self, slot: u32) -> Books<'_> {
+        Books {
+            ledger: &mut self.ledger,
+            account: &mut self.connections[slot as usize].account,
+        }
+    }
+
     /// Lets go of all values that wait for a client that is leaving: lost to overload, or not wanted any more.
+    /// What a session that is being closed does not get, it will be told.
     fn cancel_values(&mut self, slot: u32) {
         let connection = &mut self.connections[slot as usize];
         let Some(outbound) = &mut connection.outbound else {
             return;
         };
-        let removed = outbound.clear_values(&mut self.frames);
+        let account = &mut connection.account;
+        let mut removed = 0;
+        let is_told = connection.phase == Phase::Flushing;
+        outbound.clear_values(&mut self.frames, |topic, sequence| {
+            removed += 1;
+            if is_told {
+                let (count, to) = (1, sequence);
+                account.note_untold(topic, Skips { count, to });
+            }
+        });
         match connection.close_reason {
             Some(CloseReason::Overload) => self.ledger.drop_queued(removed),
             _ => self.ledger.cancel(removed),
         }
     }
 
-    fn await_writable(&mut self, slot: u32) {
+    fn await_writable(&mut self, slot: u32, progressed: bool) {
+        let now_ns = self.now.monotonic_ns;
+        let stall_timeout_ns = self.config.limits.queue.stall_timeout_ns;
         let connection = &mut self.connections[slot as usize];
+        let id = connection.id(slot);
+        if let Some(outbound) = &mut connection.outbound {
+            if progressed || !outbound.stall_timer_armed {
+                outbound.progress_ns = now_ns;
+            }
+            if !std::mem::replace(&mut outbound.stall_timer_armed, true) {
+                let deadline_ns = now_ns + stall_timeout_ns;
+                self.timers.arm(deadline_ns, id, TimerKind::Stall);
+            }
+        }
         if !connection.awaiting_writable && !matches!(connection.phase, Phase::Free | Phase::Ended)
         {
             connection.awaiting_writable = true;
@@ -696,7 +784,67 @@ impl Shard {
                 connection.retry_armed = false;
                 self.schedule_flush(slot);
             }
+            TimerKind::Notice => self.notice_fired(slot),
+            TimerKind::Stall => self.stall_fired(slot),
             TimerKind::Handshake | TimerKind::Flush | TimerKind::Linger => {}
+        }
+    }
+
+    /// The client may be told of what it missed now.
+    fn notice_fired(&mut self, slot: u32) {
+        let connection = &self.connections[slot as usize];
+        let untold = connection.account.untold.as_ref();
+        let due_ns = untold.and_then(|untold| untold.due_ns);
+        // A timer of an earlier notice may come too soon for this one.
+        if connection.phase == Phase::Open
+            && due_ns.is_some_and(|due_ns| due_ns <= self.now.monotonic_ns)
+        {
+            self.outbound(slot).notice_due = true;
+            self.schedule_flush(slot);
+        }
+    }
+
+    /// Has the client told what it missed, a while from now.
+    fn arm_notice(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot as usize];
+        let id = connection.id(slot);
+        if let Some(untold) = &mut connection.account.untold
+            && untold.due_ns.is_none()
+            && connection.phase == Phase::Open
+        {
+            let due_ns = self.now.monotonic_ns + SKIPPED_INTERVAL_MS * 1_000_000;
+            untold.due_ns = Some(due_ns);
+            self.timers.arm(due_ns, id, TimerKind::Notice);
+        }
+    }
+
+    /// A value that may not be skipped could not be kept: the close will tell.
+    fn note_lost(&mut self, slot: u32, frame: FrameIndex) {
+        let skips = Skips {
+            count: 1,
+            to: self.frames.update(frame).sequence,
+        };
+        let topic = self.frames.topic(frame);
+        self.connections[slot as usize]
+            .account
+            .note_untold(topic, skips);
+    }
+
+    /// Resets a client that has taken nothing for too long.
+    fn stall_fired(&mut self, slot: u32) {
+        let stall_timeout_ns = self.config.limits.queue.stall_timeout_ns;
+        let connection = &mut self.connections[slot as usize];
+        let (id, awaits) = (connection.id(slot), connection.awaiting_writable);
+        let Some(outbound) = &mut connection.outbound else {
+            return;
+        };
+        let deadline_ns = outbound.progress_ns + stall_timeout_ns;
+        if !awaits {
+            outbound.stall_timer_armed = false;
+        } else if deadline_ns <= self.now.monotonic_ns {
+            self.end(slot, Some(CloseReason::Stalled), true);
+        } else {
+            self.timers.arm(deadline_ns, id, TimerKind::Stall);
         }
     }
 

@@ -93,11 +93,13 @@ pub enum CloseReason {
     Disconnected,
     /// Sent away in a drain, with everything that was queued.
     Drained,
+    /// It took nothing for too long while something waited.
+    Stalled,
 }
 
 impl CloseReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ClientClosed,
         Self::Eof,
         Self::Failed,
@@ -112,6 +114,7 @@ impl CloseReason {
         Self::Silent,
         Self::Disconnected,
         Self::Drained,
+        Self::Stalled,
     ];
 
     /// The label.
@@ -132,6 +135,7 @@ impl CloseReason {
             Self::Silent => "silent",
             Self::Disconnected => "disconnected",
             Self::Drained => "drained",
+            Self::Stalled => "stalled",
         }
     }
 }

@@ -16,6 +16,10 @@ pub(super) enum TimerKind {
     Heartbeat,
     /// Try sending again after the kernel had no memory.
     RetrySend,
+    /// Tell what was skipped.
+    Notice,
+    /// The socket must have taken something meanwhile.
+    Stall,
 }
 
 /// Resolution; timers fire up to this much late, never early.

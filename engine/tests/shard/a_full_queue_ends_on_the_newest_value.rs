@@ -1,7 +1,7 @@
 //! A client that stops reading is queued, then conflating; when it reads again it ends on the newest value
 //! of each of its topics, and others never notice.
 
-use tickwire_engine::limits::QUEUE_FRAMES_MAX;
+use crate::world::QUEUE_FRAMES_MAX;
 use tickwire_engine::random::Random;
 use tickwire_engine::shard::Mode;
 

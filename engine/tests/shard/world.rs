@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tickwire_engine::driver::simulated::{FaultRates, SimulatedDriver};
-use tickwire_engine::limits::Limits;
+use tickwire_engine::limits::{Limits, QueueLimits};
 use tickwire_engine::mailbox::{TopicId, Update};
+use tickwire_engine::policy::Policies;
 use tickwire_engine::shard::{ConnectionId, Shard, ShardConfig};
 use tickwire_protocol::channel::{DeliveryClass, namespace_of};
 use tickwire_protocol::frame::{MaskedOpcode, append_masked, append_text};
+
+/// Values in a client's ring.
+pub(crate) const QUEUE_FRAMES_MAX: usize = 256;
 
 pub(crate) struct World {
     pub(crate) driver: SimulatedDriver,
@@ -35,7 +39,10 @@ impl World {
             limits: Limits {
                 connections_max: 1_000,
                 topics_max: 100,
+                queue: QueueLimits::default(),
             },
+            policies: Policies::default(),
+            open_namespaces: Vec::new(),
             coalesce_max_ns: 2_000_000,
             seed,
         };

@@ -1,9 +1,15 @@
 use std::collections::BTreeSet;
 
-use super::super::shards;
+use super::super::{exposition, shards};
 use super::*;
 
-/// The names and labels that dashboards rely on. A histogram and a few more follow with what they measure.
+/// As they stand in the text.
+const BOUNDS: [&str; 20] = [
+    "0.00001", "0.00002", "0.00005", "0.0001", "0.0002", "0.0005", "0.001", "0.002", "0.005",
+    "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1.0", "2.0", "5.0", "10.0", "+Inf",
+];
+
+/// The names and labels that dashboards rely on.
 #[test]
 fn metrics_have_the_names_and_labels_of_the_contract_from_the_start() {
     let text = zero_scrape(2).into_text().unwrap();
@@ -111,6 +117,16 @@ fn metrics_have_the_names_and_labels_of_the_contract_from_the_start() {
             expect(name, &[&format!("{label}=\"{value}\"")]);
         }
     }
+    for stage in ["ingest_to_submit", "ingest_to_sent", "turn"] {
+        let name = format!("tickwire_{stage}_seconds");
+        expect(&format!("{name}_sum"), &shards);
+        expect(&format!("{name}_count"), &shards);
+        for bound in BOUNDS {
+            let labels = shards.map(|shard| format!("le=\"{bound}\",{shard}"));
+            expect(&format!("{name}_bucket"), &[&labels[0], &labels[1]]);
+        }
+    }
+    expect("tickwire_ingest_lag_seconds", &[]);
     expect("process_cpu_seconds_total", &[]);
     for name in [
         "resident_memory_bytes",
@@ -126,17 +142,20 @@ fn metrics_have_the_names_and_labels_of_the_contract_from_the_start() {
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (series, value) = line.rsplit_once(' ').unwrap();
         assert!(found.insert(series.to_owned()), "twice: {series}");
-        if series.starts_with("tickwire_") && !series.contains("process") && !series.contains("_up")
+        if series.contains("_lag_") {
+            assert_eq!(value, "NaN", "{series}");
+        } else if series.starts_with("tickwire_")
+            && !series.contains("process")
+            && !series.contains("_up")
         {
-            assert_eq!(value, "0", "{series}");
+            assert_eq!(value.parse(), Ok(0.0), "{series}");
         }
         let name = series.split('{').next().unwrap();
-        let family = name.strip_suffix("_total").unwrap_or(name);
-        let kind = if name.ends_with("_total") {
-            "counter"
-        } else {
-            "gauge"
-        };
+        let (family, kind) = ["_bucket", "_sum", "_count"]
+            .into_iter()
+            .find_map(|suffix| Some((name.strip_suffix(suffix)?, "histogram")))
+            .or_else(|| Some((name.strip_suffix("_total")?, "counter")))
+            .unwrap_or((name, "gauge"));
         assert!(text.contains(&format!("# HELP {family} ")), "{name}");
         assert!(
             text.contains(&format!("# TYPE {family} {kind}\n")),
@@ -145,6 +164,21 @@ fn metrics_have_the_names_and_labels_of_the_contract_from_the_start() {
     }
     let difference: Vec<_> = expected.symmetric_difference(&found).collect();
     assert!(difference.is_empty(), "{difference:#?}\n{text}");
+}
+
+#[test]
+fn the_plain_format_names_counters_as_they_are_sampled() {
+    let text = exposition::plain(&zero_scrape(1).into_text().unwrap());
+    assert!(!text.contains("# EOF"));
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let family = ["_bucket", "_sum", "_count"]
+            .into_iter()
+            .find_map(|suffix| name.strip_suffix(suffix))
+            .unwrap_or(name);
+        assert!(text.contains(&format!("# HELP {family} ")), "{family}");
+        assert!(text.contains(&format!("# TYPE {family} ")), "{family}");
+    }
 }
 
 #[test]

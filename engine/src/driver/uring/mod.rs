@@ -34,7 +34,7 @@ use crate::limits::{
     RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS, REFUSAL_SLOTS, RETRY_PAUSE_MS, SUBMISSION_ENTRIES,
 };
 use crate::mailbox::{MailboxReceiver, SharedUpdate, WakeShard};
-use crate::shard::{Capacity, ConnectionId, Operation, SendOutcome, Shard};
+use crate::shard::{Capacity, ConnectionId, ConnectionReport, Operation, SendOutcome, Shard};
 pub use listener::{ListenError, Listeners};
 
 /// Connections open in the whole process.
@@ -198,6 +198,11 @@ impl UringDriver {
         if executed > 0 || self.ring.has_work() {
             self.ring.enter(Wait::No)?;
         }
+        // What the kernel did has taken a while: outcomes are dated after it.
+        let now = Now {
+            monotonic_ns: self.clock.monotonic_ns(),
+            ..now
+        };
         let handled = self.handle_events(now)?;
         Ok(executed > 0 || handled)
     }
@@ -207,6 +212,14 @@ impl UringDriver {
             match command {
                 // The asker may have given up; that is its business.
                 ShardCommand::ReadMetrics(reply) => drop(reply.send(self.shard.metrics())),
+                ShardCommand::ReadConnections { top, order, reply } => {
+                    let reports = self.shard.report(top, order, now);
+                    let with_peer = |report: ConnectionReport| {
+                        let peer = self.ring.peer(key(report.connection));
+                        (report, peer)
+                    };
+                    drop(reply.send(reports.into_iter().map(with_peer).collect()));
+                }
                 ShardCommand::TakeInterest(reply) => {
                     self.interest_told = false;
                     drop(reply.send(self.shard.take_interest()));

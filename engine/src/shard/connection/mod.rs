@@ -12,9 +12,11 @@ mod close;
 mod drain;
 mod heartbeat;
 mod quotes;
+mod report;
 mod session;
 mod state;
 mod upgrade;
 
 pub(super) use drain::Drain;
+pub use report::{ConnectionReport, ReportOrder};
 pub(super) use state::{Connection, InFlight, Inbound, Phase};

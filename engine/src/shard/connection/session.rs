@@ -14,6 +14,7 @@ use crate::limits::{INBOUND_BYTES_MAX, PARKED_BYTES_MAX, SUBSCRIPTIONS_PER_CLIEN
 use crate::shard::Shard;
 use crate::shard::metrics::Action;
 use crate::shard::operation::CloseReason;
+use crate::shard::outbound::{Books, append_notice};
 use crate::shard::topics::TopicIndex;
 
 impl Shard {
@@ -304,9 +305,13 @@ impl Shard {
             return;
         }
         if let Some(outbound) = &mut self.connections[slot as usize].outbound {
-            let removed = outbound.remove_topics(&gone, &mut self.frames);
-            self.ledger.cancel(removed);
+            let ledger = &mut self.ledger;
+            outbound.remove_topics(&gone, &mut self.frames, |_, _| ledger.cancel(1));
         }
+        let notice = self.connections[slot as usize]
+            .account
+            .take_notice_of(&gone);
+        self.tell(slot, &notice);
         self.change_group(slot, &after);
         let (symbols, channels) = (
             listed(&names, AskedAs::Symbol),
@@ -323,7 +328,8 @@ impl Shard {
         set: &mut Vec<TopicIndex>,
         channel: &ChannelName,
     ) -> Result<TopicIndex, ErrorCode> {
-        if is_private(channel.namespace()) {
+        let is_open = |open: &String| open == channel.namespace();
+        if is_private(channel.namespace()) && !self.config.open_namespaces.iter().any(is_open) {
             return Err(ErrorCode::Forbidden);
         }
         let is_full = set.len() >= SUBSCRIPTIONS_PER_CLIENT_MAX;
@@ -343,12 +349,23 @@ impl Shard {
 
     /// Queues the last values of `topics` (ascending); what of them still waited is superseded.
     fn queue_snapshots(&mut self, slot: u32, topics: &[TopicIndex]) {
-        let mut outbound = self.connections[slot as usize]
+        let connection = &mut self.connections[slot as usize];
+        let mut outbound = connection
             .outbound
             .take()
             .unwrap_or_else(|| self.outbounds.take());
-        let removed = outbound.remove_topics(topics, &mut self.frames);
-        self.ledger.skip(removed);
+        let mut books = Books {
+            ledger: &mut self.ledger,
+            account: &mut connection.account,
+        };
+        outbound.remove_topics(topics, &mut self.frames, |topic, sequence| {
+            books.skip(topic, sequence);
+        });
+        // With the answer the account of these channels begins anew: the old one is closed before it.
+        let notice = connection.account.take_notice_of(topics);
+        if !notice.is_empty() {
+            append_notice(&mut outbound.control, &notice, &self.topics);
+        }
         for &topic in topics {
             if let Some(frame) = self.topics.get(topic).last_value {
                 outbound.push_snapshot(frame, &mut self.frames);

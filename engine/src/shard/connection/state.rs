@@ -2,11 +2,12 @@
 
 use tickwire_protocol::frame::{FrameDecoder, PeerRole};
 use tickwire_protocol::limits::COMMAND_BYTES_MAX;
+use tickwire_protocol::timestamp::Timestamp;
 
 use crate::limits::IDLE_CONNECTION_BYTES;
 use crate::shard::fanout::BatchId;
 use crate::shard::operation::{CloseReason, ConnectionId};
-use crate::shard::outbound::{Mode, Outbound};
+use crate::shard::outbound::{Account, Mode, Outbound};
 use crate::shard::topics::GroupId;
 
 /// Where a connection is in its life.
@@ -100,6 +101,10 @@ pub(in crate::shard) struct Connection {
     /// Heartbeats in a row at which none had come.
     pub(in crate::shard) heartbeats_missed: u8,
     pub(in crate::shard) close_reason: Option<CloseReason>,
+    /// When it was accepted.
+    pub(in crate::shard) opened_at: Timestamp,
+    /// What it was offered, and what became of it.
+    pub(in crate::shard) account: Account,
 }
 
 const _: () = assert!(
@@ -127,6 +132,8 @@ impl Connection {
             heard: false,
             heartbeats_missed: 0,
             close_reason: None,
+            opened_at: Timestamp::from_unix_micros(0),
+            account: Account::default(),
         }
     }
 

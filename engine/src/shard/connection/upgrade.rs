@@ -134,7 +134,7 @@ impl Shard {
 
     /// What a client is called: unique within the epoch, and says where the connection lives, so that it
     /// can be found without a table.
-    fn client_id(&self, ConnectionId { slot, generation }: ConnectionId) -> String {
+    pub(super) fn client_id(&self, ConnectionId { slot, generation }: ConnectionId) -> String {
         format!(
             "{}-{}-{slot}-{generation}",
             self.config.epoch, self.config.shard

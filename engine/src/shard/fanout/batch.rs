@@ -3,9 +3,8 @@
 
 use std::rc::Rc;
 
-use tickwire_protocol::channel::DeliveryClass;
-
 use crate::limits::BATCH_BYTES_MAX;
+use crate::policy::OverflowPolicy;
 use crate::shard::operation::SharedBytes;
 use crate::shard::outbound::BytesPool;
 use crate::shard::topics::{FrameSlab, Group, PendingFrame, Topics};
@@ -23,6 +22,8 @@ pub(in crate::shard) struct Batch {
     pub(in crate::shard) frames: Vec<PendingFrame>,
     /// Where each frame ends in the bytes.
     ends: Vec<usize>,
+    /// When ingest received the oldest of them.
+    pub(in crate::shard) oldest_ns: u64,
     /// Sum of the frames' `offered`.
     offered: u64,
     /// Sends of it whose outcome is not known.
@@ -88,7 +89,7 @@ impl Batches {
     }
 
     /// Moves pending frames of `group` into a new batch: all, or, when they are more than
-    /// [`BATCH_BYTES_MAX`], as many as it holds after older `latest` values gave way to newer ones of
+    /// [`BATCH_BYTES_MAX`], as many as it holds after older values of `conflate` namespaces gave way to newer ones of
     /// their topic. At least one is moved.
     pub(in crate::shard) fn build(
         &mut self,
@@ -121,6 +122,8 @@ impl Batches {
         let mut bytes = pool.take();
         let buffer = Rc::get_mut(&mut bytes).expect("the pool gives what nobody else holds");
         batch.offered = 0;
+        let oldest = batch.frames.first();
+        batch.oldest_ns = oldest.map_or(0, |oldest| frames.update(oldest.frame).received_ns);
         for pending in &batch.frames {
             let frame = frames.bytes_of(pending.frame);
             if !buffer.is_empty() && buffer.len() + frame.len() > BATCH_BYTES_MAX {
@@ -158,7 +161,7 @@ impl Batches {
     }
 }
 
-/// Drops each `latest` frame that a later one of its topic supersedes, and adds what it stood for to that
+/// Drops each frame of a `conflate` namespace that a later one of its topic supersedes, and adds what it stood for to that
 /// one. Frames before the ordinal `from` stay: clients that joined since must not be charged for them.
 fn conflate(
     batch: &mut Vec<PendingFrame>,
@@ -177,7 +180,8 @@ fn conflate(
             break;
         }
         let topic = topics.get_mut(frames.topic(frame));
-        if topic.class == DeliveryClass::Reliable {
+        // `drop-oldest` values are worth having in a row: they are skipped for slow clients only.
+        if topic.policy != OverflowPolicy::Conflate {
             continue;
         }
         let (marked, newest) = topic.newest_in_batch;

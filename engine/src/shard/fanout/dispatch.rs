@@ -6,7 +6,8 @@ use super::BatchId;
 use crate::limits::{PENDING_FRAMES_MAX, PENDING_UPDATES_MAX, QUEUED_CLIENTS_BUDGET};
 use crate::shard::connection::InFlight;
 use crate::shard::operation::{CloseReason, Operation};
-use crate::shard::topics::GroupId;
+use crate::shard::outbound::{Books, Skips};
+use crate::shard::topics::{GroupId, PendingFrame, TopicIndex};
 use crate::shard::{Shard, SharedUpdate};
 use tickwire_protocol::channel::DeliveryClass;
 use tickwire_protocol::error_code::CloseCode;
@@ -131,6 +132,18 @@ impl Shard {
             let sent_frames = (content.frames.len() - first) as u64;
             let offered = content.offered_from(first);
             content.in_flight += 1;
+            connection.account.offered += offered;
+            if offered > sent_frames {
+                for pending in &content.frames[first..] {
+                    let topic = self.frames.topic(pending.frame);
+                    let sequence = self.frames.update(pending.frame).sequence;
+                    Books {
+                        ledger: &mut self.ledger,
+                        account: &mut connection.account,
+                    }
+                    .pass_over(topic, u64::from(pending.offered) - 1, sequence);
+                }
+            }
             connection.in_flight = InFlight::Batch {
                 batch,
                 first: u32::try_from(first).unwrap_or(u32::MAX),
@@ -138,11 +151,17 @@ impl Shard {
             self.ledger.offered += offered;
             self.ledger.skipped += offered - sent_frames;
             self.ledger.in_flight += sent_frames;
-            return Some(Operation::Send {
+            let age_ns = self.now.monotonic_ns.saturating_sub(content.oldest_ns);
+            self.counters.ingest_to_submit.record(age_ns);
+            let send = Operation::Send {
                 connection: connection.id(slot),
                 bytes: content.bytes().clone(),
                 range: content.start_of(first)..content.bytes().len(),
-            });
+            };
+            if offered > sent_frames {
+                self.arm_notice(slot);
+            }
+            return Some(send);
         }
     }
 
@@ -150,8 +169,7 @@ impl Shard {
     pub(in crate::shard) fn queue_batch(&mut self, slot: u32, batch: BatchId, first: usize) {
         for index in first..self.batches.get(batch).frames.len() {
             let pending = self.batches.get(batch).frames[index];
-            self.ledger.offer(u64::from(pending.offered));
-            self.queue_value(slot, pending.frame);
+            self.offer_queued(slot, pending);
         }
     }
 
@@ -181,10 +199,17 @@ impl Shard {
         for index in 0..self.groups.get(group_id).pending.len() {
             let pending = self.groups.get(group_id).pending[index];
             if pending.ordinal >= joined {
-                self.ledger.offer(u64::from(pending.offered));
-                self.queue_value(slot, pending.frame);
+                self.offer_queued(slot, pending);
             }
         }
+    }
+
+    fn offer_queued(&mut self, slot: u32, pending: PendingFrame) {
+        let topic = self.frames.topic(pending.frame);
+        let sequence = self.frames.update(pending.frame).sequence;
+        self.books(slot)
+            .offer(topic, u64::from(pending.offered), sequence);
+        self.queue_value(slot, pending.frame);
     }
 
     fn begin_next_group(&mut self) -> Option<(GroupId, BatchId)> {
@@ -232,12 +257,16 @@ impl Shard {
     }
 
     /// `reliable` values were lost before they reached this shard: whoever is subscribed must know.
-    fn close_subscribers(&mut self, topic: crate::shard::topics::TopicIndex, lost: u64) {
+    fn close_subscribers(&mut self, topic: TopicIndex, lost: u64) {
+        let to = self.topics.get(topic).last_sequence;
         let groups = self.topics.get(topic).groups.clone();
         for group in groups {
             for slot in self.groups.get(group).clients().to_vec() {
                 self.ledger.offered += lost;
                 self.ledger.dropped += lost;
+                let account = &mut self.connections[slot as usize].account;
+                account.offered += lost;
+                account.note_untold(topic, Skips { count: lost, to });
                 self.begin_close(
                     slot,
                     CloseCode::TryAgainLater,

@@ -9,15 +9,6 @@ use hashbrown::HashMap;
 
 use crate::shard::topics::{FrameIndex, FrameSlab, TopicIndex};
 
-/// What a mark did to the values that waited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Marked {
-    /// The topic had none.
-    Added,
-    /// One value gave way to a newer one.
-    Superseded,
-}
-
 /// Topics of which one value waits, in the order in which they became dirty.
 #[derive(Debug, Default)]
 pub(super) struct DirtySet {
@@ -28,31 +19,39 @@ pub(super) struct DirtySet {
 }
 
 impl DirtySet {
-    /// A value waits that is newer than the one that does. Takes over the caller's reference.
-    pub(super) fn mark(&mut self, frame: FrameIndex, frames: &mut FrameSlab) -> Marked {
+    /// A value waits that is newer than the one that does; returns that older one, with its reference.
+    /// Takes over the caller's reference.
+    pub(super) fn mark(&mut self, frame: FrameIndex, frames: &FrameSlab) -> Option<FrameIndex> {
         let topic = frames.topic(frame);
-        match self.newest.insert(topic, frame) {
-            Some(older) => {
-                frames.release(older);
-                Marked::Superseded
-            }
-            None => {
-                self.order.push_back(topic);
-                Marked::Added
-            }
+        let older = self.newest.insert(topic, frame);
+        if older.is_none() {
+            self.order.push_back(topic);
         }
+        older
     }
 
-    /// A value came back unsent, older than the one that waits. Takes over the caller's reference.
-    pub(super) fn mark_first(&mut self, frame: FrameIndex, frames: &mut FrameSlab) -> Marked {
+    /// A value came back unsent; where a newer one waits it comes back to the caller. Takes over the caller's
+    /// reference otherwise.
+    pub(super) fn mark_first(
+        &mut self,
+        frame: FrameIndex,
+        frames: &FrameSlab,
+    ) -> Option<FrameIndex> {
         let topic = frames.topic(frame);
         if self.newest.contains_key(&topic) {
-            frames.release(frame);
-            return Marked::Superseded;
+            return Some(frame);
         }
         self.order.push_front(topic);
         self.newest.insert(topic, frame);
-        Marked::Added
+        None
+    }
+
+    pub(super) fn contains(&self, topic: TopicIndex) -> bool {
+        self.newest.contains_key(&topic)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
     }
 
     /// The value of the topic that has waited longest.
@@ -66,29 +65,22 @@ impl DirtySet {
         self.newest.remove(&topic)
     }
 
-    /// Takes `topics` (ascending) out; returns how many values waited.
-    pub(super) fn remove_all(&mut self, topics: &[TopicIndex], frames: &mut FrameSlab) -> u64 {
-        let before = self.order.len();
+    /// Takes `topics` (ascending) out; `removed` gets each value that waited, with its reference.
+    pub(super) fn remove_all(
+        &mut self,
+        topics: &[TopicIndex],
+        mut removed: impl FnMut(FrameIndex),
+    ) {
         self.order.retain(|topic| {
             let keep = topics.binary_search(topic).is_err();
             if !keep && let Some(frame) = self.newest.remove(topic) {
-                frames.release(frame);
+                removed(frame);
             }
             keep
         });
-        (before - self.order.len()) as u64
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.order.is_empty()
-    }
-
-    /// Empties the set; returns how many values waited.
-    pub(super) fn clear(&mut self, frames: &mut FrameSlab) -> u64 {
-        let before = self.order.len() as u64;
-        while let Some(frame) = self.pop() {
-            frames.release(frame);
-        }
-        before
     }
 }

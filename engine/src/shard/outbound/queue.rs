@@ -2,20 +2,20 @@
 
 use std::collections::VecDeque;
 
-use tickwire_protocol::channel::DeliveryClass;
 use tickwire_protocol::frame::ControlPayload;
 
-use super::dirty::{DirtySet, Marked};
-use super::ledger::Ledger;
+use super::account::{Books, Notice};
+use super::dirty::DirtySet;
 use super::ring::FrameRing;
 use super::{Mode, Segment};
-use crate::limits::FRAME_BYTES_MAX;
+use crate::limits::{FRAME_BYTES_MAX, QueueLimits};
+use crate::policy::OverflowPolicy;
 use crate::shard::operation::SharedBytes;
 use crate::shard::topics::{FrameIndex, FrameSlab, TopicIndex, Topics};
 
-/// A value could not be kept: the ring is full of `reliable` values.
+/// A value of a `disconnect` namespace could not be kept: the queue is full of its like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::shard) struct ReliableOverflow;
+pub(in crate::shard) struct QueueOverflow;
 
 /// Everything that waits for one client.
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ pub(in crate::shard) struct Outbound {
     pub(super) partial_is_value: bool,
     /// A heartbeat is due; several are one.
     pub(in crate::shard) ping: bool,
+    /// A notice of skipped values is due.
+    pub(in crate::shard) notice_due: bool,
     /// Answer to the newest ping; older ones need none (RFC 6455 section 5.5.3).
     pub(in crate::shard) pong: Option<ControlPayload>,
     /// Complete frames of replies.
@@ -36,12 +38,34 @@ pub(in crate::shard) struct Outbound {
     pub(super) returned: VecDeque<FrameIndex>,
     /// Values by index, allocated when the first one is queued.
     pub(super) ring: Option<FrameRing>,
+    /// Of each topic, its value here is newer than those in `returned` and the ring.
     pub(super) dirty: DirtySet,
     pub(super) conflating: bool,
+    /// Bytes of the values in `returned`, the ring and `dirty`.
+    pub(super) value_bytes: usize,
     /// What the send in flight is made of; empty exactly while none is.
     pub(super) segments: Vec<Segment>,
     /// Its bytes.
     pub(super) sending: Option<SharedBytes>,
+    /// What it tells of skipped values.
+    pub(super) telling: Notice,
+    /// Since when that was due.
+    pub(super) telling_due_ns: u64,
+    /// When the socket last took bytes, or began to wait.
+    pub(in crate::shard) progress_ns: u64,
+    /// A timer will look at `progress_ns`.
+    pub(in crate::shard) stall_timer_armed: bool,
+}
+
+/// What waits for one client, in figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::shard) struct Backlog {
+    /// Frames of values.
+    pub(in crate::shard) frames: u64,
+    /// Bytes of everything.
+    pub(in crate::shard) bytes: u64,
+    /// When ingest received the oldest of the values.
+    pub(in crate::shard) oldest_ns: Option<u64>,
 }
 
 impl Outbound {
@@ -56,17 +80,37 @@ impl Outbound {
     pub(in crate::shard) fn is_empty(&self) -> bool {
         self.partial.is_empty()
             && !self.ping
+            && !self.notice_due
             && self.pong.is_none()
             && self.control.is_empty()
+            && self.snapshots.is_empty()
             && self.has_no_values()
             && self.segments.is_empty()
     }
 
-    fn has_no_values(&self) -> bool {
-        self.snapshots.is_empty()
-            && self.returned.is_empty()
-            && self.ring.as_ref().is_none_or(FrameRing::is_empty)
-            && self.dirty.is_empty()
+    pub(super) fn has_no_values(&self) -> bool {
+        self.has_no_ordered_values() && self.dirty.is_empty()
+    }
+
+    /// Whether all values that wait are in `dirty`.
+    pub(super) fn has_no_ordered_values(&self) -> bool {
+        self.returned.is_empty() && self.ring.as_ref().is_none_or(FrameRing::is_empty)
+    }
+
+    /// What waits, in figures.
+    pub(in crate::shard) fn backlog(&mut self, frames: &FrameSlab) -> Backlog {
+        let ring = self.ring.as_ref().map_or(0, FrameRing::len);
+        let snapshots: usize = self
+            .snapshots
+            .iter()
+            .map(|frame| frames.bytes_of(*frame).len())
+            .sum();
+        let oldest = self.oldest_ordered().or_else(|| self.dirty.next());
+        Backlog {
+            frames: (self.returned.len() + ring + self.dirty.len()) as u64,
+            bytes: (self.partial.len() + self.control.len() + snapshots + self.value_bytes) as u64,
+            oldest_ns: oldest.map(|frame| frames.update(frame).received_ns),
+        }
     }
 
     /// Queues the snapshot of a topic.
@@ -78,31 +122,49 @@ impl Outbound {
     /// Queues a value that the ledger counts as queued.
     ///
     /// # Errors
-    /// A `reliable` value finds the ring full of its like: the client is to be closed.
+    /// A value that may not be skipped finds the queue full of its like: the client is to be closed.
     pub(in crate::shard) fn push_value(
         &mut self,
         frame: FrameIndex,
+        now_ns: u64,
+        limits: &QueueLimits,
         frames: &mut FrameSlab,
         topics: &Topics,
-        ledger: &mut Ledger,
-    ) -> Result<(), ReliableOverflow> {
-        if !self.conflating && (self.is_ring_full() || frames.bytes() > FRAME_BYTES_MAX) {
-            self.conflate(frames, topics, ledger);
-        }
+        books: &mut Books<'_>,
+    ) -> Result<(), QueueOverflow> {
         let topic = frames.topic(frame);
-        if self.conflating && topics.get(topic).class == DeliveryClass::Latest {
+        let policy = topics.get(topic).policy;
+        let len = frames.bytes_of(frame).len();
+        if !self.conflating
+            && (self.is_full(len, limits, frames) || self.is_old(now_ns, limits, frames))
+        {
+            self.conflate(frames, topics, books);
+        }
+        if policy == OverflowPolicy::Conflate && self.conflating || self.dirty.contains(topic) {
             frames.retain(frame);
-            if self.dirty.mark(frame, frames) == Marked::Superseded {
-                ledger.skip(1);
-            }
+            self.mark_dirty(frame, frames, books);
             return Ok(());
         }
-        if self.is_ring_full() || frames.bytes() > FRAME_BYTES_MAX {
-            ledger.drop_queued(1);
-            return Err(ReliableOverflow);
+        while self.is_full(len, limits, frames) {
+            if self.drop_oldest(frames, topics, books) {
+                continue;
+            }
+            if policy == OverflowPolicy::Disconnect {
+                books.ledger.drop_queued(1);
+                return Err(QueueOverflow);
+            }
+            // Full of values that may not be skipped: of this topic the newest is kept.
+            self.conflating = true;
+            frames.retain(frame);
+            self.mark_dirty(frame, frames, books);
+            return Ok(());
         }
         frames.retain(frame);
-        let pushed = self.ring.get_or_insert_with(FrameRing::new).push(frame);
+        self.value_bytes += len;
+        let ring = self
+            .ring
+            .get_or_insert_with(|| FrameRing::new(limits.frames_max as usize));
+        let pushed = ring.push(frame);
         debug_assert!(pushed.is_ok(), "it was not full");
         Ok(())
     }
@@ -113,65 +175,111 @@ impl Outbound {
         frame: FrameIndex,
         frames: &mut FrameSlab,
         topics: &Topics,
-        ledger: &mut Ledger,
+        books: &mut Books<'_>,
     ) {
         let topic = frames.topic(frame);
-        if self.conflating && topics.get(topic).class == DeliveryClass::Latest {
-            if self.dirty.mark_first(frame, frames) == Marked::Superseded {
-                ledger.skip(1);
-            }
+        self.value_bytes += frames.bytes_of(frame).len();
+        if self.conflating && topics.get(topic).policy == OverflowPolicy::Conflate {
+            self.return_newest(frame, frames, books);
         } else {
             self.returned.push_front(frame);
         }
     }
 
-    /// Drops what waits of `topics` (ascending); returns how many values that were. One pass over the queues,
-    /// however many topics.
+    /// Puts the newest value of a dirty topic that a send did not reach back; its bytes are counted.
+    pub(super) fn return_newest(
+        &mut self,
+        frame: FrameIndex,
+        frames: &mut FrameSlab,
+        books: &mut Books<'_>,
+    ) {
+        if let Some(superseded) = self.dirty.mark_first(frame, frames) {
+            self.skip(superseded, frames, books);
+        }
+    }
+
+    /// Drops what waits of `topics` (ascending); `removed` gets the topic and sequence of each value. One pass
+    /// over the queues, however many topics.
     pub(in crate::shard) fn remove_topics(
         &mut self,
         topics: &[TopicIndex],
         frames: &mut FrameSlab,
-    ) -> u64 {
+        mut removed: impl FnMut(TopicIndex, u64),
+    ) {
         debug_assert!(
             self.segments.is_empty(),
             "the outcome of a send comes before any other input"
         );
-        let mut removed = self.dirty.remove_all(topics, frames);
+        let Self {
+            dirty,
+            snapshots,
+            returned,
+            ring,
+            value_bytes,
+            ..
+        } = self;
+        snapshots.retain(|frame| {
+            let keep = topics.binary_search(&frames.topic(*frame)).is_err();
+            if !keep {
+                frames.release(*frame);
+            }
+            keep
+        });
+        let mut gone = Vec::new();
+        dirty.remove_all(topics, |frame| gone.push(frame));
         let mut keep = |frame: FrameIndex| {
             let keep = topics.binary_search(&frames.topic(frame)).is_err();
             if !keep {
-                frames.release(frame);
+                gone.push(frame);
             }
             keep
         };
-        self.snapshots.retain(|frame| keep(*frame));
-        let before = self.returned.len();
-        self.returned.retain(|frame| keep(*frame));
-        removed += (before - self.returned.len()) as u64;
-        if let Some(ring) = &mut self.ring {
-            removed += ring.retain(keep) as u64;
+        returned.retain(|frame| keep(*frame));
+        if let Some(ring) = ring {
+            ring.retain(keep);
         }
-        removed
+        for frame in gone {
+            *value_bytes -= frames.bytes_of(frame).len();
+            removed(frames.topic(frame), frames.update(frame).sequence);
+            frames.release(frame);
+        }
     }
 
-    /// Drops all values and snapshots that wait, not what is partly sent; returns how many values.
-    pub(in crate::shard) fn clear_values(&mut self, frames: &mut FrameSlab) -> u64 {
+    /// Drops all values and snapshots that wait, not what is partly sent; `removed` gets the topic and
+    /// sequence of each value.
+    pub(in crate::shard) fn clear_values(
+        &mut self,
+        frames: &mut FrameSlab,
+        mut removed: impl FnMut(TopicIndex, u64),
+    ) {
         for frame in self.snapshots.drain(..) {
             frames.release(frame);
         }
-        let mut removed = self.dirty.clear(frames);
-        for frame in self.returned.drain(..) {
+        while let Some(frame) = self
+            .returned
+            .pop_front()
+            .or_else(|| self.ring.as_mut().and_then(FrameRing::pop))
+            .or_else(|| self.dirty.pop())
+        {
+            removed(frames.topic(frame), frames.update(frame).sequence);
             frames.release(frame);
-            removed += 1;
         }
-        if let Some(ring) = &mut self.ring {
-            while let Some(frame) = ring.pop() {
-                frames.release(frame);
-                removed += 1;
-            }
-        }
+        self.value_bytes = 0;
         self.conflating = false;
-        removed
+    }
+
+    /// Conflates what has waited too long, before it is sent.
+    pub(super) fn conflate_if_old(
+        &mut self,
+        now_ns: u64,
+        limits: &QueueLimits,
+        frames: &mut FrameSlab,
+        topics: &Topics,
+        books: &mut Books<'_>,
+    ) {
+        if !self.conflating && self.is_old(now_ns, limits, frames) {
+            self.conflate(frames, topics, books);
+        }
     }
 
     /// Leaves conflating mode once nothing is dirty.
@@ -181,31 +289,98 @@ impl Outbound {
         }
     }
 
-    fn is_ring_full(&self) -> bool {
-        self.ring.as_ref().is_some_and(FrameRing::is_full)
+    fn oldest_ordered(&mut self) -> Option<FrameIndex> {
+        let first = self.returned.front().copied();
+        first.or_else(|| self.ring.as_mut().and_then(FrameRing::first))
     }
 
-    /// Turns the `latest` values that wait into dirty topics; `reliable` ones keep their places.
-    fn conflate(&mut self, frames: &mut FrameSlab, topics: &Topics, ledger: &mut Ledger) {
+    /// Whether a value of `len` bytes more would be too much.
+    fn is_full(&self, len: usize, limits: &QueueLimits, frames: &FrameSlab) -> bool {
+        let is_ring_full = self.ring.as_ref().is_some_and(FrameRing::is_full);
+        let is_beyond_bytes =
+            !self.has_no_values() && (self.value_bytes + len) as u64 > limits.bytes_max;
+        is_ring_full || is_beyond_bytes || frames.bytes() > FRAME_BYTES_MAX
+    }
+
+    fn is_old(&mut self, now_ns: u64, limits: &QueueLimits, frames: &FrameSlab) -> bool {
+        self.oldest_ordered().is_some_and(|frame| {
+            now_ns.saturating_sub(frames.update(frame).received_ns) > limits.age_max_ns
+        })
+    }
+
+    /// Turns the values that wait of `conflate` namespaces into dirty topics; others keep their places.
+    fn conflate(&mut self, frames: &mut FrameSlab, topics: &Topics, books: &mut Books<'_>) {
         self.conflating = true;
-        let Self {
-            returned,
-            ring,
-            dirty,
-            ..
-        } = self;
-        let mut keep = |frame: FrameIndex| {
-            let topic = frames.topic(frame);
-            let reliable = topics.get(topic).class == DeliveryClass::Reliable;
-            if !reliable && dirty.mark(frame, frames) == Marked::Superseded {
-                ledger.skip(1);
-            }
-            reliable
-        };
-        returned.retain(|frame| keep(*frame));
-        if let Some(ring) = ring {
-            ring.retain(keep);
+        let mut ordered = std::mem::take(&mut self.returned);
+        ordered.retain(|frame| self.stays_ordered(*frame, frames, topics, books));
+        self.returned = ordered;
+        if let Some(mut ring) = self.ring.take() {
+            ring.retain(|frame| self.stays_ordered(frame, frames, topics, books));
+            self.ring = Some(ring);
         }
+        self.settle_mode();
+    }
+
+    /// Marks the frame's topic dirty, unless its values keep their order.
+    fn stays_ordered(
+        &mut self,
+        frame: FrameIndex,
+        frames: &mut FrameSlab,
+        topics: &Topics,
+        books: &mut Books<'_>,
+    ) -> bool {
+        if topics.get(frames.topic(frame)).policy != OverflowPolicy::Conflate {
+            return true;
+        }
+        self.value_bytes -= frames.bytes_of(frame).len();
+        self.mark_dirty(frame, frames, books);
+        false
+    }
+
+    /// Makes the value, whose bytes are not counted yet, its topic's newest; takes over the reference.
+    fn mark_dirty(&mut self, frame: FrameIndex, frames: &mut FrameSlab, books: &mut Books<'_>) {
+        self.value_bytes += frames.bytes_of(frame).len();
+        if let Some(superseded) = self.dirty.mark(frame, frames) {
+            self.skip(superseded, frames, books);
+        }
+    }
+
+    /// Skips the oldest value of a `drop-oldest` namespace that waits in order. Returns whether there was one.
+    fn drop_oldest(
+        &mut self,
+        frames: &mut FrameSlab,
+        topics: &Topics,
+        books: &mut Books<'_>,
+    ) -> bool {
+        let may_go = |frame: &FrameIndex| {
+            topics.get(frames.topic(*frame)).policy == OverflowPolicy::DropOldest
+        };
+        let mut oldest = None;
+        if let Some(place) = self.returned.iter().position(may_go) {
+            oldest = self.returned.remove(place);
+        } else if let Some(ring) = &mut self.ring
+            && ring.first().as_ref().is_some_and(may_go)
+        {
+            oldest = ring.pop();
+        } else if let Some(ring) = &mut self.ring {
+            ring.retain(|frame| {
+                let goes = oldest.is_none() && may_go(&frame);
+                if goes {
+                    oldest = Some(frame);
+                }
+                !goes
+            });
+        }
+        let Some(oldest) = oldest else { return false };
+        self.skip(oldest, frames, books);
+        true
+    }
+
+    /// The queued value was superseded.
+    fn skip(&mut self, frame: FrameIndex, frames: &mut FrameSlab, books: &mut Books<'_>) {
+        self.value_bytes -= frames.bytes_of(frame).len();
+        books.skip(frames.topic(frame), frames.update(frame).sequence);
+        frames.release(frame);
     }
 }
 
@@ -231,6 +406,7 @@ impl OutboundPool {
 
     pub(in crate::shard) fn give_back(&mut self, mut outbound: Box<Outbound>) {
         debug_assert!(outbound.is_empty(), "given back when nothing waits");
+        debug_assert_eq!(outbound.value_bytes, 0, "no values, no bytes");
         if self.free.len() >= Self::FREE_MAX {
             return;
         }
@@ -240,6 +416,7 @@ impl OutboundPool {
             }
         }
         outbound.conflating = false;
+        outbound.stall_timer_armed = false;
         self.free.push(outbound);
     }
 }

@@ -6,15 +6,15 @@ use ringbuf::LocalRb;
 use ringbuf::storage::Heap;
 use ringbuf::traits::Observer;
 
-use crate::limits::QUEUE_FRAMES_MAX;
 use crate::shard::topics::FrameIndex;
 
 /// Frames of one client, oldest first; each holds a reference in the slab.
 pub(super) struct FrameRing(LocalRb<Heap<FrameIndex>>);
 
 impl FrameRing {
-    pub(super) fn new() -> Self {
-        Self(LocalRb::new(QUEUE_FRAMES_MAX))
+    /// Room for `frames_max`, above 0.
+    pub(super) fn new(frames_max: usize) -> Self {
+        Self(LocalRb::new(frames_max))
     }
 
     /// Appends a frame.
@@ -30,7 +30,11 @@ impl FrameRing {
     }
 
     pub(super) fn first(&mut self) -> Option<FrameIndex> {
-        self.0.try_peek().copied()
+        self.0.first().copied()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.occupied_len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -41,17 +45,15 @@ impl FrameRing {
         self.0.is_full()
     }
 
-    /// Keeps the frames for which `keep` says so, in their order. Returns how many went.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(FrameIndex) -> bool) -> usize {
-        let before = self.0.occupied_len();
-        for _ in 0..before {
+    /// Keeps the frames for which `keep` says so, in their order.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(FrameIndex) -> bool) {
+        for _ in 0..self.0.occupied_len() {
             let Some(frame) = self.0.try_pop() else { break };
             if keep(frame) {
                 // Its own place was just freed.
                 let _ = self.0.push_overwrite(frame);
             }
         }
-        before - self.0.occupied_len()
     }
 }
 

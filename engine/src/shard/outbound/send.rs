@@ -2,14 +2,17 @@
 
 use std::rc::Rc;
 
+use tickwire_protocol::event::append_skipped;
 use tickwire_protocol::frame::{ControlOpcode, append_control};
 
-use super::dirty::Marked;
+use super::account::{Books, Skips};
 use super::ledger::Ledger;
 use super::queue::Outbound;
-use crate::limits::{BATCH_BYTES_MAX, SEND_BUFFERS_KEPT};
+use crate::limits::{
+    BATCH_BYTES_MAX, QueueLimits, SEND_BUFFERS_KEPT, SKIPPED_CHANNELS_MAX, SKIPPED_INTERVAL_MS,
+};
 use crate::shard::operation::SharedBytes;
-use crate::shard::topics::{FrameIndex, FrameSlab, Topics};
+use crate::shard::topics::{FrameIndex, FrameSlab, TopicIndex, Topics};
 
 /// A part of a send: `start..end` of its buffer. Segments follow each other without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +34,30 @@ enum Content {
     Value(FrameIndex),
     /// The newest value of a dirty topic.
     Newest(FrameIndex),
+    /// The notice of what was skipped, which is in [`Outbound::telling`].
+    Notice,
 }
 
 impl Outbound {
     /// Puts the next send together. `None` when nothing waits.
     pub(in crate::shard) fn begin_send(
         &mut self,
+        now_ns: u64,
+        limits: &QueueLimits,
         pool: &mut BytesPool,
         frames: &mut FrameSlab,
-        ledger: &mut Ledger,
+        topics: &Topics,
+        books: &mut Books<'_>,
     ) -> Option<(SharedBytes, usize)> {
         debug_assert!(self.segments.is_empty(), "one send at a time");
+        self.conflate_if_old(now_ns, limits, frames, topics, books);
+        let due_ns = books
+            .account
+            .untold
+            .as_ref()
+            .and_then(|untold| untold.due_ns);
+        // What was to be told may have been told meanwhile, with an answer.
+        self.notice_due &= due_ns.is_some();
         let mut bytes = pool.take();
         let buffer = Rc::get_mut(&mut bytes).expect("the pool gives what nobody else holds");
         if !self.partial.is_empty() {
@@ -71,7 +87,14 @@ impl Outbound {
                 content: Content::Control,
             });
         }
-        while let Some((content, frame)) = self.next_content(buffer.len(), frames, ledger) {
+        loop {
+            if self.is_notice_next(now_ns, books) {
+                self.append_notice(now_ns, buffer, topics, books);
+            }
+            let Some((content, frame)) = self.next_content(buffer.len(), frames, books.ledger)
+            else {
+                break;
+            };
             let start = buffer.len();
             buffer.extend_from_slice(frames.bytes_of(frame));
             self.segments.push(Segment {
@@ -94,6 +117,17 @@ impl Outbound {
         self.segments.last().map_or(0, |segment| segment.end)
     }
 
+    /// When ingest received the oldest value in flight.
+    pub(in crate::shard) fn sending_oldest_ns(&self, frames: &FrameSlab) -> Option<u64> {
+        let received_ns = |segment: &Segment| match segment.content {
+            Content::Value(frame) | Content::Newest(frame) => {
+                Some(frames.update(frame).received_ns)
+            }
+            _ => None,
+        };
+        self.segments.iter().find_map(received_ns)
+    }
+
     /// Takes the send apart: `taken` bytes of it went to the kernel.
     pub(in crate::shard) fn end_send(
         &mut self,
@@ -101,7 +135,7 @@ impl Outbound {
         pool: &mut BytesPool,
         frames: &mut FrameSlab,
         topics: &Topics,
-        ledger: &mut Ledger,
+        books: &mut Books<'_>,
     ) {
         let bytes = self.sending.take().expect("a send was in flight");
         let mut segments = std::mem::take(&mut self.segments);
@@ -113,15 +147,16 @@ impl Outbound {
         } in segments.drain(..).rev()
         {
             if end <= taken {
-                content.finish(frames, ledger);
+                content.finish(frames, books);
             } else if start < taken || matches!(content, Content::Partial { .. }) {
                 // Begun, so committed: nothing can replace it any more.
                 self.keep_partial(content, &bytes[start.max(taken)..end], frames);
             } else {
-                self.take_back(content, &bytes[start..end], frames, topics, ledger);
+                self.take_back(content, &bytes[start..end], frames, topics, books);
             }
         }
         self.segments = segments;
+        self.telling.clear();
         self.settle_mode();
         pool.give_back(bytes);
     }
@@ -141,9 +176,10 @@ impl Outbound {
                     ledger.cancel_in_flight(1);
                 }
                 Content::Snapshot(frame) => frames.release(frame),
-                Content::Partial { is_value: false } | Content::Control => {}
+                Content::Partial { is_value: false } | Content::Control | Content::Notice => {}
             }
         }
+        self.telling.clear();
         if std::mem::take(&mut self.partial_is_value) {
             ledger.cancel_in_flight(1);
         }
@@ -182,6 +218,7 @@ impl Outbound {
         if let Some(&frame) = self.returned.front() {
             fits(frame)?;
             self.returned.pop_front();
+            self.value_bytes -= frames.bytes_of(frame).len();
             ledger.begin_send(1);
             return Some((Content::Value(frame), frame));
         }
@@ -190,13 +227,61 @@ impl Outbound {
         {
             fits(frame)?;
             ring.pop();
+            self.value_bytes -= frames.bytes_of(frame).len();
             ledger.begin_send(1);
             return Some((Content::Value(frame), frame));
         }
         fits(self.dirty.next()?)?;
         let frame = self.dirty.pop()?;
+        self.value_bytes -= frames.bytes_of(frame).len();
         ledger.begin_send(1);
         Some((Content::Newest(frame), frame))
+    }
+
+    /// Whether the notice of what was skipped comes next: behind all values, so that it accounts for what the
+    /// client has seen; before dirty ones, which are newer than what was skipped, if that would take too long.
+    fn is_notice_next(&self, now_ns: u64, books: &Books<'_>) -> bool {
+        const OVERDUE_NS: u64 = SKIPPED_INTERVAL_MS * 1_000_000;
+        let Some(due_ns) = books
+            .account
+            .untold
+            .as_ref()
+            .and_then(|untold| untold.due_ns)
+        else {
+            return false;
+        };
+        self.notice_due
+            && self.snapshots.is_empty()
+            && self.has_no_ordered_values()
+            && (self.dirty.is_empty() || now_ns > due_ns + OVERDUE_NS)
+    }
+
+    fn append_notice(
+        &mut self,
+        now_ns: u64,
+        buffer: &mut Vec<u8>,
+        topics: &Topics,
+        books: &mut Books<'_>,
+    ) {
+        debug_assert!(self.telling.is_empty(), "one notice in a send");
+        self.notice_due = false;
+        let due_ns = books
+            .account
+            .untold
+            .as_ref()
+            .and_then(|untold| untold.due_ns);
+        self.telling_due_ns = due_ns.unwrap_or(now_ns);
+        self.telling = books.account.take_notice(SKIPPED_CHANNELS_MAX);
+        if self.telling.is_empty() {
+            return;
+        }
+        let start = buffer.len();
+        append_notice(buffer, &self.telling, topics);
+        self.segments.push(Segment {
+            start,
+            end: buffer.len(),
+            content: Content::Notice,
+        });
     }
 
     fn keep_partial(&mut self, content: Content, rest: &[u8], frames: &mut FrameSlab) {
@@ -207,7 +292,7 @@ impl Outbound {
         self.partial.extend_from_slice(rest);
         self.partial_is_value = match content {
             Content::Partial { is_value } => is_value,
-            Content::Control => false,
+            Content::Control | Content::Notice => false,
             Content::Snapshot(frame) => {
                 frames.release(frame);
                 false
@@ -225,20 +310,28 @@ impl Outbound {
         bytes: &[u8],
         frames: &mut FrameSlab,
         topics: &Topics,
-        ledger: &mut Ledger,
+        books: &mut Books<'_>,
     ) {
         match content {
             Content::Partial { .. } => unreachable!("kept as it is"),
             Content::Control => drop(self.control.splice(0..0, bytes.iter().copied())),
             Content::Snapshot(frame) => self.snapshots.push_front(frame),
             Content::Value(frame) => {
-                ledger.requeue(1);
-                self.return_value(frame, frames, topics, ledger);
+                books.ledger.requeue(1);
+                self.return_value(frame, frames, topics, books);
             }
             Content::Newest(frame) => {
-                ledger.requeue(1);
-                if self.dirty.mark_first(frame, frames) == Marked::Superseded {
-                    ledger.skip(1);
+                books.ledger.requeue(1);
+                self.value_bytes += frames.bytes_of(frame).len();
+                self.return_newest(frame, frames, books);
+            }
+            Content::Notice => {
+                self.notice_due = true;
+                for (topic, skips) in self.telling.drain(..) {
+                    books.account.note_untold(topic, skips);
+                }
+                if let Some(untold) = &mut books.account.untold {
+                    untold.due_ns = Some(self.telling_due_ns);
                 }
             }
         }
@@ -247,17 +340,29 @@ impl Outbound {
 
 impl Content {
     /// The kernel took all of it.
-    fn finish(self, frames: &mut FrameSlab, ledger: &mut Ledger) {
+    fn finish(self, frames: &mut FrameSlab, books: &mut Books<'_>) {
         match self {
-            Self::Partial { is_value: true } => ledger.sent(1),
+            Self::Partial { is_value: true } => books.sent(1),
             Self::Value(frame) | Self::Newest(frame) => {
                 frames.release(frame);
-                ledger.sent(1);
+                books.sent(1);
             }
             Self::Snapshot(frame) => frames.release(frame),
-            Self::Partial { is_value: false } | Self::Control => {}
+            Self::Partial { is_value: false } | Self::Control | Self::Notice => {}
         }
     }
+}
+
+/// Appends the notice of what was skipped.
+pub(in crate::shard) fn append_notice(
+    out: &mut Vec<u8>,
+    notice: &[(TopicIndex, Skips)],
+    topics: &Topics,
+) {
+    let channels = notice
+        .iter()
+        .map(|(topic, skips)| (&*topics.get(*topic).channel, skips.count, skips.to));
+    append_skipped(out, channels);
 }
 
 /// Send buffers that can be used again.

@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     fn topics(count: usize) -> (Topics, Vec<TopicIndex>) {
-        let mut topics = Topics::new(count);
+        let mut topics = Topics::new(count, crate::policy::Policies::default());
         let all = (0..count)
             .map(|n| topics.resolve_name(&format!("market:T{n}")).unwrap())
             .collect();

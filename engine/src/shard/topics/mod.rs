@@ -16,9 +16,10 @@ pub(super) use interest::InterestLog;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use tickwire_protocol::channel::{DeliveryClass, namespace_of};
+use tickwire_protocol::channel::namespace_of;
 
 use crate::mailbox::{TopicId, Update};
+use crate::policy::{OverflowPolicy, Policies};
 
 /// Dense number of a topic within one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,7 +35,7 @@ impl TopicIndex {
 #[derive(Debug)]
 pub(super) struct Topic {
     pub(super) channel: Arc<str>,
-    pub(super) class: DeliveryClass,
+    pub(super) policy: OverflowPolicy,
     /// Ingest's number, once something was published.
     pub(super) published_as: Option<TopicId>,
     /// The newest value; holds a reference in the frame slab.
@@ -60,10 +61,11 @@ pub(super) struct Topics {
     /// Topics that exist by subscription alone. 0 <= unpublished <= unpublished_max.
     unpublished: usize,
     unpublished_max: usize,
+    policies: Policies,
 }
 
 impl Topics {
-    pub(super) fn new(unpublished_max: usize) -> Self {
+    pub(super) fn new(unpublished_max: usize, policies: Policies) -> Self {
         Self {
             topics: Vec::new(),
             free: Vec::new(),
@@ -71,6 +73,7 @@ impl Topics {
             by_id: Vec::new(),
             unpublished: 0,
             unpublished_max,
+            policies,
         }
     }
 
@@ -101,11 +104,10 @@ impl Topics {
                 self.unpublished -= 1;
                 topic
             }
-            None => self.insert(update.channel.clone(), update.class),
+            None => self.insert(update.channel.clone()),
         };
         let entry = self.get_mut(topic);
         entry.published_as = Some(update.topic);
-        entry.class = update.class;
         if self.by_id.len() <= update.topic.index() {
             self.by_id.resize(update.topic.index() + 1, None);
         }
@@ -123,10 +125,7 @@ impl Topics {
             return None;
         }
         self.unpublished += 1;
-        Some(self.insert(
-            channel.into(),
-            DeliveryClass::default_for(namespace_of(channel)),
-        ))
+        Some(self.insert(channel.into()))
     }
 
     /// Forgets the topic if nobody published it and nobody is subscribed.
@@ -143,10 +142,10 @@ impl Topics {
         }
     }
 
-    fn insert(&mut self, channel: Arc<str>, class: DeliveryClass) -> TopicIndex {
+    fn insert(&mut self, channel: Arc<str>) -> TopicIndex {
         let topic = Topic {
+            policy: self.policies.of(namespace_of(&channel)),
             channel: channel.clone(),
-            class,
             published_as: None,
             last_value: None,
             last_sequence: 0,
@@ -179,7 +178,7 @@ mod tests {
         Update {
             topic: TopicId(topic),
             channel: channel.into(),
-            class: DeliveryClass::Latest,
+            class: tickwire_protocol::channel::DeliveryClass::Latest,
             sequence,
             received_ns: 0,
             frame: Box::from(*b"x"),
@@ -188,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_name_asked_for_before_it_is_published_is_the_published_topic() {
-        let mut topics = Topics::new(1);
+        let mut topics = Topics::new(1, Policies::default());
         let asked = topics.resolve_name("market:A").unwrap();
         assert_eq!(
             topics.resolve_name("market:B"),
@@ -205,7 +204,7 @@ mod tests {
 
     #[test]
     fn an_unused_name_is_forgotten_and_a_published_one_stays() {
-        let mut topics = Topics::new(1);
+        let mut topics = Topics::new(1, Policies::default());
         let asked = topics.resolve_name("market:A").unwrap();
         topics.release_unused(asked);
         topics.release_unused(asked);
