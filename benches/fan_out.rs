@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_engine::driver::simulated::{FaultRates, SimulatedDriver};
-use tickwire_engine::limits::Limits;
+use tickwire_engine::limits::{Limits, QueueLimits};
 use tickwire_engine::mailbox::{SharedUpdate, TopicId, Update};
+use tickwire_engine::policy::Policies;
 use tickwire_engine::shard::{Shard, ShardConfig};
 use tickwire_protocol::channel::DeliveryClass;
 use tickwire_protocol::frame::{MaskedOpcode, append_masked, append_text};

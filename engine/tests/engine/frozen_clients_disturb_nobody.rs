@@ -23,14 +23,23 @@ fn healthy_clients_get_every_value_while_others_are_frozen() {
     });
     let grown = engine.resident_bytes().saturating_sub(before);
     assert!(grown < 64 << 20, "{grown} bytes for 20 frozen clients");
-    // When they read again, each ends on the newest value.
+    // When they read again, each ends on the newest value and knows of every one that it missed.
     for client in &mut frozen {
-        let mut last = 0;
-        while last < published {
-            let sequence = client.json()["seq"].as_u64().unwrap();
-            assert!(sequence > last);
-            last = sequence;
+        let (mut last, mut received, mut skipped) = (0, 0, 0);
+        while last < published || received + skipped < published {
+            let message = client.json();
+            if message["type"] == "skipped" {
+                let told = &message["channels"]["market:FROZEN"];
+                skipped += told["count"].as_u64().unwrap();
+                assert!(told["to"].as_u64().unwrap() < published, "{message}");
+            } else {
+                let sequence = message["seq"].as_u64().unwrap();
+                assert!(sequence > last);
+                (last, received) = (sequence, received + 1);
+            }
         }
+        assert_eq!(received + skipped, published);
+        assert!(skipped > 0);
     }
 }
 
