@@ -46,7 +46,7 @@ pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 pub const PENDING_UPDATES_MAX: usize = 4_096;
 
 /// Frames that wait for a batch, over all groups: an update waits once in each group that wants it. Beyond
-/// it as above. 16 MiB.
+/// it as above. 32 MiB.
 pub const PENDING_FRAMES_MAX: usize = 1024 * 1024;
 
 /// Updates between two looks at [`PENDING_FRAMES_MAX`].
@@ -212,7 +212,7 @@ impl MemoryBound {
         let per_subscription = 2 * (8 + 4) + 32;
         let replies = (REPLIES_BYTES_MAX + QUOTES_BYTES_MAX) as u64;
         let queue = u64::from(limits.queue.frames_max) * size_of::<u32>() as u64 + replies;
-        let pending = 16 * (PENDING_FRAMES_MAX as u64);
+        let pending = 32 * (PENDING_FRAMES_MAX as u64);
         let buffers = SEND_BUFFERS_KEPT as u64 * 2 * BATCH_BYTES_MAX as u64;
         let mailbox = (MAILBOX_UPDATES + MAILBOX_RELIABLE_MAX) as u64 + topics;
         Self {

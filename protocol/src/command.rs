@@ -54,8 +54,8 @@ pub struct Subscribe<'m> {
     pub names: Vec<RequestedName>,
     /// Names that can't be understood.
     pub rejected: Vec<RejectedName>,
-    /// At most one value per symbol in that many milliseconds; `Some(0)` asks for no throttle,
-    /// `None` leaves it to the server.
+    /// At most one value per symbol in that many milliseconds; `Some(0)` and `None` ask for no
+    /// throttle.
     pub throttle_ms: Option<u32>,
     /// Whether the last value is wanted at once; the default is `true`.
     pub snapshot: bool,

@@ -45,14 +45,14 @@ use crate::policy::Policies;
 use crate::random::Random;
 use connection::{Connection, Drain, InFlight, Inbound, Phase};
 pub use connection::{ConnectionReport, ReportOrder};
-use fanout::{Batches, Coalescer, Dispatch};
+use fanout::{Batches, Coalescer, Dispatch, ThrottleTimers};
 use metrics::{Counters, HandshakeResult, ShardMetrics};
 pub use operation::{CloseReason, ConnectionId, Operation, SendOutcome, SharedBytes};
 use outbound::{Books, BytesPool, Outbound, OutboundPool, Skips};
 pub use outbound::{Ledger, Mode};
 use timer::{TimerKind, TimingWheel};
 pub use topics::InterestChange;
-use topics::{FrameIndex, FrameSlab, GroupId, Groups, InterestLog, TopicIndex, Topics};
+use topics::{FrameIndex, FrameSlab, GroupId, Groups, InterestLog, TopicIndex, Topics, Wanted};
 
 /// What a shard is told once.
 #[derive(Clone, Debug)]
@@ -95,6 +95,7 @@ pub struct Shard {
     frames: FrameSlab,
     batches: Batches,
     dispatch: Dispatch,
+    throttle_timers: ThrottleTimers,
     coalescer: Coalescer,
     timers: TimingWheel,
     /// Slots with something to send outside the fan-out; each is marked `flush_queued`, others are stale.
@@ -137,6 +138,7 @@ impl Shard {
             frames: FrameSlab::default(),
             batches: Batches::default(),
             dispatch: Dispatch::default(),
+            throttle_timers: ThrottleTimers::default(),
             coalescer,
             timers: TimingWheel::new(),
             flush_queue: VecDeque::new(),
@@ -335,6 +337,7 @@ impl Shard {
         }
         self.due = due;
         self.continue_drain(now);
+        self.release_throttled(now.monotonic_ns);
         if !self.dispatch.is_under_way() {
             self.begin_fan_out(now.monotonic_ns);
         }
@@ -424,6 +427,7 @@ impl Shard {
             flush,
             self.timers.next_deadline_ns(),
             self.drain_deadline_ns(),
+            self.throttle_timers.next_deadline_ns(),
         ]
         .into_iter()
         .flatten()
@@ -850,12 +854,12 @@ impl Shard {
 
     /// Moves the client to the group of `set` (ascending, may be empty), and notes whose topics gained
     /// their first or lost their last group. The client was settled before.
-    fn change_group(&mut self, slot: u32, set: &[TopicIndex]) {
+    fn change_group(&mut self, slot: u32, set: &[Wanted]) {
         let connection = &self.connections[slot as usize];
         let old = connection.group;
         let old_len = old.map_or(0, |group| self.groups.get(group).topics().len());
         let unchanged = match old {
-            Some(group) => self.groups.get(group).topics().eq(set.iter().copied()),
+            Some(group) => self.groups.get(group).set().eq(set.iter().copied()),
             None => set.is_empty(),
         };
         if unchanged {
@@ -878,8 +882,8 @@ impl Shard {
             connection.joined = group.next_ordinal;
             // New in a group of one: these topics may have no other.
             if group.clients().len() == 1 {
-                for &topic in set {
-                    self.note_interest(topic);
+                for wanted in set {
+                    self.note_interest(wanted.topic);
                 }
             }
         }

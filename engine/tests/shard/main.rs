@@ -11,4 +11,5 @@ mod inbound_is_bounded;
 mod interest_is_told_as_a_difference;
 mod quotes_are_served_over_http;
 mod snapshots_come_before_live_values;
+mod throttles_leave_the_newest_value;
 mod world;

@@ -11,11 +11,12 @@ use tickwire_protocol::frame::{FrameError, Incoming};
 use super::{InFlight, Inbound, Phase};
 use crate::clock::Now;
 use crate::limits::{INBOUND_BYTES_MAX, PARKED_BYTES_MAX, SUBSCRIPTIONS_PER_CLIENT_MAX};
+use crate::policy::OverflowPolicy;
 use crate::shard::Shard;
 use crate::shard::metrics::Action;
 use crate::shard::operation::CloseReason;
 use crate::shard::outbound::{Books, append_notice};
-use crate::shard::topics::TopicIndex;
+use crate::shard::topics::{TopicIndex, Wanted};
 
 impl Shard {
     /// Inbound bytes of an open session.
@@ -215,11 +216,12 @@ impl Shard {
     }
 
     fn subscribe(&mut self, slot: u32, mut command: Subscribe<'_>, now: Now) {
-        let mut set = self.topics_of(slot);
+        let throttle_ms = command.throttle_ms.unwrap_or(0);
+        let mut set = self.set_of(slot);
         let mut accepted = Vec::with_capacity(command.names.len());
         let mut names = Vec::with_capacity(command.names.len());
         for name in command.names {
-            match self.admit(&mut set, &name.channel) {
+            match self.admit(&mut set, &name.channel, throttle_ms) {
                 Ok(topic) => {
                     accepted.push(topic);
                     names.push(name);
@@ -254,14 +256,13 @@ impl Shard {
             listed(&names, AskedAs::Symbol),
             listed(&names, AskedAs::Channel),
         );
-        // No throttle is applied, whatever was asked for, and the answer says so.
         self.reply(slot, |out| {
             append_subscribed(
                 out,
                 command.id.as_ref(),
                 symbols,
                 channels,
-                0,
+                throttle_ms,
                 &command.rejected,
                 now.wall,
             );
@@ -276,7 +277,8 @@ impl Shard {
         rejected: Vec<RejectedName>,
         now: Now,
     ) {
-        let before = self.topics_of(slot);
+        let set = self.set_of(slot);
+        let before: Vec<TopicIndex> = set.iter().map(|wanted| wanted.topic).collect();
         if names.is_none() {
             self.settle(slot);
             self.cancel_values(slot);
@@ -295,10 +297,9 @@ impl Shard {
         gone.retain(|topic| is_leaving || before.binary_search(topic).is_ok());
         gone.sort_unstable();
         gone.dedup();
-        let after: Vec<TopicIndex> = before
-            .iter()
-            .copied()
-            .filter(|topic| gone.binary_search(topic).is_err())
+        let after: Vec<Wanted> = set
+            .into_iter()
+            .filter(|wanted| gone.binary_search(&wanted.topic).is_err())
             .collect();
         self.settle(slot);
         if self.connections[slot as usize].phase != Phase::Open {
@@ -322,11 +323,12 @@ impl Shard {
         });
     }
 
-    /// Adds the topic of `channel` to `set` (ascending), or says why not.
+    /// Adds the topic of `channel` to `set` (ascending), or changes its throttle, or says why not.
     fn admit(
         &mut self,
-        set: &mut Vec<TopicIndex>,
+        set: &mut Vec<Wanted>,
         channel: &ChannelName,
+        throttle_ms: u32,
     ) -> Result<TopicIndex, ErrorCode> {
         let is_open = |open: &String| open == channel.namespace();
         if is_private(channel.namespace()) && !self.config.open_namespaces.iter().any(is_open) {
@@ -334,15 +336,23 @@ impl Shard {
         }
         let is_full = set.len() >= SUBSCRIPTIONS_PER_CLIENT_MAX;
         let known = self.topics.find(channel.as_str());
+        let place = |set: &[Wanted], topic| set.binary_search_by_key(&topic, |wanted| wanted.topic);
         let topic = match known {
-            Some(topic) if set.binary_search(&topic).is_ok() => return Ok(topic),
+            Some(topic) if place(set, topic).is_ok() => Some(topic),
             _ if is_full => None,
             Some(topic) => Some(topic),
             None => self.topics.resolve_name(channel.as_str()),
         };
         let topic = topic.ok_or(ErrorCode::SubscriptionLimitExceeded)?;
-        if let Err(place) = set.binary_search(&topic) {
-            set.insert(place, topic);
+        // Where nothing may be skipped there is nothing to leave out either.
+        let may_skip = self.topics.get(topic).policy != OverflowPolicy::Disconnect;
+        let wanted = Wanted {
+            topic,
+            throttle_ms: if may_skip { throttle_ms } else { 0 },
+        };
+        match place(set, topic) {
+            Ok(place) => set[place] = wanted,
+            Err(place) => set.insert(place, wanted),
         }
         Ok(topic)
     }
@@ -376,9 +386,9 @@ impl Shard {
         self.schedule_flush(slot);
     }
 
-    fn topics_of(&self, slot: u32) -> Vec<TopicIndex> {
+    fn set_of(&self, slot: u32) -> Vec<Wanted> {
         match self.connections[slot as usize].group {
-            Some(group) => self.groups.get(group).topics().collect(),
+            Some(group) => self.groups.get(group).set().collect(),
             None => Vec::new(),
         }
     }

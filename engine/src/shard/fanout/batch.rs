@@ -26,6 +26,10 @@ pub(in crate::shard) struct Batch {
     pub(in crate::shard) oldest_ns: u64,
     /// Sum of the frames' `offered`.
     offered: u64,
+    /// Of these, left out because clients asked for fewer.
+    throttled: u64,
+    /// The earliest `since` of frames with marks: clients that joined after it may be offered less.
+    pub(in crate::shard) marked_since: Option<u64>,
     /// Sends of it whose outcome is not known.
     pub(in crate::shard) in_flight: u32,
     /// All clients were looked at; nobody will be sent it any more.
@@ -58,15 +62,18 @@ impl Batch {
         self.ends[index]
     }
 
-    /// Values offered by the frames from `index` on.
-    pub(in crate::shard) fn offered_from(&self, index: usize) -> u64 {
+    /// Values offered by the frames from `index` on, and how many of them throttles left out.
+    pub(in crate::shard) fn offered_from(&self, index: usize) -> (u64, u64) {
         if index == 0 {
-            return self.offered;
+            return (self.offered, self.throttled);
         }
-        self.frames[index..]
-            .iter()
-            .map(|frame| u64::from(frame.offered))
-            .sum()
+        let frames = self.frames[index..].iter();
+        frames.fold((0, 0), |(offered, throttled), frame| {
+            (
+                offered + u64::from(frame.offered),
+                throttled + frame.left_out(),
+            )
+        })
     }
 }
 
@@ -122,6 +129,8 @@ impl Batches {
         let mut bytes = pool.take();
         let buffer = Rc::get_mut(&mut bytes).expect("the pool gives what nobody else holds");
         batch.offered = 0;
+        batch.throttled = 0;
+        batch.marked_since = None;
         let oldest = batch.frames.first();
         batch.oldest_ns = oldest.map_or(0, |oldest| frames.update(oldest.frame).received_ns);
         for pending in &batch.frames {
@@ -132,6 +141,11 @@ impl Batches {
             buffer.extend_from_slice(frame);
             batch.ends.push(buffer.len());
             batch.offered += u64::from(pending.offered);
+            batch.throttled += pending.left_out();
+            if let Some(marks) = &pending.marks {
+                let since = batch.marked_since.unwrap_or(u64::MAX);
+                batch.marked_since = Some(since.min(marks.since));
+            }
         }
         group.pending.extend(batch.frames.drain(batch.ends.len()..));
         batch.bytes = Some(bytes);
@@ -175,13 +189,14 @@ fn conflate(
             frame,
             offered,
             ordinal,
+            ..
         } = batch[index];
         if ordinal < from {
             break;
         }
         let topic = topics.get_mut(frames.topic(frame));
         // `drop-oldest` values are worth having in a row: they are skipped for slow clients only.
-        if topic.policy != OverflowPolicy::Conflate {
+        if topic.policy != OverflowPolicy::Conflate || batch[index].marks.is_some() {
             continue;
         }
         let (marked, newest) = topic.newest_in_batch;

@@ -1,13 +1,14 @@
 //! Walking over groups and clients, one send at a time, so that a driver can look elsewhere in between.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
-use super::BatchId;
+use super::{BatchId, Marks, Passage};
 use crate::limits::{PENDING_FRAMES_MAX, PENDING_UPDATES_MAX, QUEUED_CLIENTS_BUDGET};
 use crate::shard::connection::InFlight;
 use crate::shard::operation::{CloseReason, Operation};
 use crate::shard::outbound::{Books, Skips};
-use crate::shard::topics::{GroupId, PendingFrame, TopicIndex};
+use crate::shard::topics::{FrameIndex, GroupId, PendingFrame, TopicIndex};
 use crate::shard::{Shard, SharedUpdate};
 use tickwire_protocol::channel::DeliveryClass;
 use tickwire_protocol::error_code::CloseCode;
@@ -78,15 +79,58 @@ impl Shard {
         }
         self.coalescer.note_pending(received_ns);
         self.dispatch.pending_updates += 1;
-        for &group in &self.topics.get(topic).groups {
-            let entry = self.groups.get_mut(group);
-            self.frames.retain(frame);
-            entry.push_pending(frame, offered);
-            self.dispatch.pending_frames += 1;
-            if !entry.scheduled {
-                entry.scheduled = true;
-                self.dispatch.touched.push(group);
+        for index in 0..self.topics.get(topic).groups.len() {
+            let group = self.topics.get(topic).groups[index];
+            match self.pass(group, topic, frame, offered) {
+                Passage::Free => self.push_pending(group, frame, offered, None),
+                Passage::Passes(offered) => self.push_pending(group, frame, offered, Some(None)),
+                Passage::Held { arm_ns } => {
+                    if let Some(arm_ns) = arm_ns {
+                        self.throttle_timers.arm(arm_ns, group);
+                    }
+                }
             }
+        }
+    }
+
+    /// Asks the group's throttles, if it has any.
+    fn pass(
+        &mut self,
+        group: GroupId,
+        topic: TopicIndex,
+        frame: FrameIndex,
+        offered: u32,
+    ) -> Passage {
+        let group = self.groups.get_mut(group);
+        let Some(throttled) = &mut group.throttled else {
+            return Passage::Free;
+        };
+        let (ordinal, now_ns) = (group.next_ordinal, self.now.monotonic_ns);
+        let passage = throttled.take(topic, frame, offered, ordinal, now_ns, &mut self.frames);
+        if matches!(passage, Passage::Held { .. }) {
+            // Tells those who join before the next one from those who join after it.
+            group.next_ordinal += 1;
+        }
+        passage
+    }
+
+    /// Has the frame sent with the group's next batch; `throttled` as for [`Group::push_pending`].
+    ///
+    /// [`Group::push_pending`]: crate::shard::topics::Group::push_pending
+    pub(in crate::shard) fn push_pending(
+        &mut self,
+        group_id: GroupId,
+        frame: FrameIndex,
+        offered: u32,
+        throttled: Option<Option<Rc<Marks>>>,
+    ) {
+        let group = self.groups.get_mut(group_id);
+        self.frames.retain(frame);
+        group.push_pending(frame, offered, throttled);
+        self.dispatch.pending_frames += 1;
+        if !group.scheduled {
+            group.scheduled = true;
+            self.dispatch.touched.push(group_id);
         }
     }
 
@@ -124,17 +168,25 @@ impl Shard {
             if first == content.frames.len() {
                 continue;
             }
-            if !connection.is_direct() {
-                self.queue_batch(slot, batch, first);
+            let is_offered_less = content
+                .marked_since
+                .is_some_and(|since| connection.joined > since);
+            if !connection.is_direct() || is_offered_less {
+                let joined = connection.joined;
+                self.queue_batch(slot, batch, first, joined);
                 queued += 1;
                 continue;
             }
             let sent_frames = (content.frames.len() - first) as u64;
-            let offered = content.offered_from(first);
+            let (offered, throttled) = content.offered_from(first);
             content.in_flight += 1;
             connection.account.offered += offered;
-            if offered > sent_frames {
-                for pending in &content.frames[first..] {
+            let skipped = offered - throttled - sent_frames;
+            if skipped > 0 {
+                for pending in content.frames[first..]
+                    .iter()
+                    .filter(|frame| !frame.throttled)
+                {
                     let topic = self.frames.topic(pending.frame);
                     let sequence = self.frames.update(pending.frame).sequence;
                     Books {
@@ -149,7 +201,8 @@ impl Shard {
                 first: u32::try_from(first).unwrap_or(u32::MAX),
             };
             self.ledger.offered += offered;
-            self.ledger.skipped += offered - sent_frames;
+            self.ledger.skipped += skipped;
+            self.ledger.throttled += throttled;
             self.ledger.in_flight += sent_frames;
             let age_ns = self.now.monotonic_ns.saturating_sub(content.oldest_ns);
             self.counters.ingest_to_submit.record(age_ns);
@@ -158,7 +211,7 @@ impl Shard {
                 bytes: content.bytes().clone(),
                 range: content.start_of(first)..content.bytes().len(),
             };
-            if offered > sent_frames {
+            if skipped > 0 {
                 self.arm_notice(slot);
             }
             return Some(send);
@@ -166,10 +219,16 @@ impl Shard {
     }
 
     /// Queues the frames of a batch from `first` on for a client that is not direct.
-    pub(in crate::shard) fn queue_batch(&mut self, slot: u32, batch: BatchId, first: usize) {
+    pub(in crate::shard) fn queue_batch(
+        &mut self,
+        slot: u32,
+        batch: BatchId,
+        first: usize,
+        joined: u64,
+    ) {
         for index in first..self.batches.get(batch).frames.len() {
-            let pending = self.batches.get(batch).frames[index];
-            self.offer_queued(slot, pending);
+            let pending = self.batches.get(batch).frames[index].clone();
+            self.offer_queued(slot, &pending, joined);
         }
     }
 
@@ -193,22 +252,31 @@ impl Shard {
             });
             if let Some(batch) = self.dispatch.batch_of(group_id) {
                 let first = self.batches.get(batch).first_for(joined);
-                self.queue_batch(slot, batch, first);
+                self.queue_batch(slot, batch, first, joined);
             }
         }
         for index in 0..self.groups.get(group_id).pending.len() {
-            let pending = self.groups.get(group_id).pending[index];
+            let pending = self.groups.get(group_id).pending[index].clone();
             if pending.ordinal >= joined {
-                self.offer_queued(slot, pending);
+                self.offer_queued(slot, &pending, joined);
             }
         }
+        self.settle_held(slot, group_id, joined);
     }
 
-    fn offer_queued(&mut self, slot: u32, pending: PendingFrame) {
+    fn offer_queued(&mut self, slot: u32, pending: &PendingFrame, joined: u64) {
         let topic = self.frames.topic(pending.frame);
         let sequence = self.frames.update(pending.frame).sequence;
-        self.books(slot)
-            .offer(topic, u64::from(pending.offered), sequence);
+        let offered = u64::from(pending.offered_to(joined));
+        if offered == 0 {
+            return;
+        }
+        let mut books = self.books(slot);
+        if pending.throttled {
+            books.offer_throttled(offered);
+        } else {
+            books.offer(topic, offered, sequence);
+        }
         self.queue_value(slot, pending.frame);
     }
 

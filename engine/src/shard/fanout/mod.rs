@@ -3,7 +3,9 @@
 mod batch;
 mod coalesce;
 mod dispatch;
+mod throttle;
 
 pub(super) use batch::{BatchId, Batches};
 pub(super) use coalesce::Coalescer;
 pub(super) use dispatch::Dispatch;
+pub(super) use throttle::{Marks, Passage, ThrottleTimers, Throttled};

@@ -106,6 +106,12 @@ impl Books<'_> {
         self.pass_over(topic, offered - 1, sequence);
     }
 
+    /// As [`Books::offer`] for a client that asked for fewer, and is not told of those that were left out.
+    pub(in crate::shard) fn offer_throttled(&mut self, offered: u64) {
+        self.ledger.offer_throttled(offered);
+        self.account.offered += offered;
+    }
+
     /// `count` values of `topic` before `sequence` were not sent; the ledger knows already.
     pub(in crate::shard) fn pass_over(&mut self, topic: TopicIndex, count: u64, sequence: u64) {
         if count > 0 {

@@ -32,6 +32,13 @@ impl Ledger {
         self.queued += 1;
     }
 
+    /// A client that asked for fewer is offered `offered` values, of which the last goes on, to be queued.
+    pub(in crate::shard) fn offer_throttled(&mut self, offered: u64) {
+        self.offered += offered;
+        self.throttled += offered - 1;
+        self.queued += 1;
+    }
+
     /// `frames` queued values were put into a send.
     pub(in crate::shard) fn begin_send(&mut self, frames: u64) {
         self.queued -= frames;

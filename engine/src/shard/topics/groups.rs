@@ -5,13 +5,24 @@
 //!  0 ──── served ──── cursor ──── to be served ──── end ──── joined since ──── len
 //! ```
 
+use std::rc::Rc;
+
 use hashbrown::HashTable;
 
 use super::{FrameIndex, FrameSlab, TopicIndex, Topics};
+use crate::shard::fanout::{Marks, Throttled};
 
 /// Dense number of a group within one shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::shard) struct GroupId(u32);
+
+/// A topic of a client's set, and how often the client wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::shard) struct Wanted {
+    pub(in crate::shard) topic: TopicIndex,
+    /// Least time between two of its values; 0 = none.
+    pub(in crate::shard) throttle_ms: u32,
+}
 
 /// Clients that want exactly `topics`.
 #[derive(Debug)]
@@ -29,41 +40,77 @@ pub(in crate::shard) struct Group {
     pub(in crate::shard) last_join: u64,
     /// The group stands in the list of those with pending frames, or is being dispatched.
     pub(in crate::shard) scheduled: bool,
+    /// `None` where no topic of the set is throttled.
+    pub(in crate::shard) throttled: Option<Box<Throttled>>,
     cursor: usize,
     end: usize,
 }
 
 /// A frame on its way to a group's clients.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::shard) struct PendingFrame {
     pub(in crate::shard) frame: FrameIndex,
     /// Values that it stands for: itself and what was conflated into it. 0 only while a batch is built.
     pub(in crate::shard) offered: u32,
+    /// Clients asked for fewer than there are: the others were left out, and are not told of.
+    pub(in crate::shard) throttled: bool,
+    /// `Some` where clients joined while it was held back: they are offered less.
+    pub(in crate::shard) marks: Option<Rc<Marks>>,
     /// Its place among all frames that were ever pending in the group, ascending.
     pub(in crate::shard) ordinal: u64,
+}
+
+impl PendingFrame {
+    /// Values that it stands for, for a client that joined the group at `joined`.
+    pub(in crate::shard) fn offered_to(&self, joined: u64) -> u32 {
+        let before = self.marks.as_ref().map(|marks| marks.count_before(joined));
+        self.offered - before.unwrap_or(0)
+    }
+
+    /// Values that it stands for which a throttle left out.
+    pub(in crate::shard) fn left_out(&self) -> u64 {
+        if self.throttled {
+            u64::from(self.offered) - 1
+        } else {
+            0
+        }
+    }
 }
 
 /// A topic of a group, and where the group stands in the topic's list.
 #[derive(Clone, Copy, Debug)]
 struct Membership {
-    topic: TopicIndex,
+    wanted: Wanted,
     position: u32,
 }
 
 impl Group {
     pub(in crate::shard) fn topics(&self) -> impl ExactSizeIterator<Item = TopicIndex> + '_ {
-        self.topics.iter().map(|membership| membership.topic)
+        self.set().map(|wanted| wanted.topic)
+    }
+
+    /// What its clients want, ascending.
+    pub(in crate::shard) fn set(&self) -> impl ExactSizeIterator<Item = Wanted> + '_ {
+        self.topics.iter().map(|membership| membership.wanted)
     }
 
     pub(in crate::shard) fn clients(&self) -> &[u32] {
         &self.clients
     }
 
-    /// Takes a frame for the next batch; the caller has added a reference for it.
-    pub(in crate::shard) fn push_pending(&mut self, frame: FrameIndex, offered: u32) {
+    /// Takes a frame for the next batch; the caller has added a reference for it. `throttled` is `Some` for a
+    /// topic that is, with the marks that were made while it was held.
+    pub(in crate::shard) fn push_pending(
+        &mut self,
+        frame: FrameIndex,
+        offered: u32,
+        throttled: Option<Option<Rc<Marks>>>,
+    ) {
         self.pending.push(PendingFrame {
             frame,
             offered,
+            throttled: throttled.is_some(),
+            marks: throttled.flatten(),
             ordinal: self.next_ordinal,
         });
         self.next_ordinal += 1;
@@ -72,6 +119,9 @@ impl Group {
     /// Adds a client; returns its position. A dispatch under way leaves it out.
     pub(in crate::shard) fn join(&mut self, slot: u32) -> u32 {
         self.last_join = self.next_ordinal;
+        if let Some(throttled) = &mut self.throttled {
+            throttled.mark(self.next_ordinal);
+        }
         self.clients.push(slot);
         u32::try_from(self.clients.len() - 1).expect("slots are u32")
     }
@@ -161,14 +211,14 @@ impl Groups {
         self.index.len()
     }
 
-    /// The group of this set, made when it is new. `set` is ascending, without repetition, not empty.
-    pub(in crate::shard) fn intern(&mut self, set: &[TopicIndex], topics: &mut Topics) -> GroupId {
-        debug_assert!(!set.is_empty() && set.is_sorted_by(|a, b| a < b));
+    /// The group of this set, made when it is new. `set` is ascending, without a topic twice, not empty.
+    pub(in crate::shard) fn intern(&mut self, set: &[Wanted], topics: &mut Topics) -> GroupId {
+        debug_assert!(!set.is_empty() && set.is_sorted_by(|a, b| a.topic < b.topic));
         let hash = set
             .iter()
-            .fold(0, |hash: u64, topic| hash.wrapping_add(mix(*topic)));
+            .fold(0, |hash: u64, wanted| hash.wrapping_add(mix(*wanted)));
         let groups = &self.groups;
-        let same = |group: &GroupId| groups[group.0 as usize].topics().eq(set.iter().copied());
+        let same = |group: &GroupId| groups[group.0 as usize].set().eq(set.iter().copied());
         if let Some(found) = self.index.find(hash, same) {
             return *found;
         }
@@ -177,11 +227,11 @@ impl Groups {
         });
         let memberships = set
             .iter()
-            .map(|&topic| {
-                let in_topic = &mut topics.get_mut(topic).groups;
+            .map(|&wanted| {
+                let in_topic = &mut topics.get_mut(wanted.topic).groups;
                 in_topic.push(id);
                 Membership {
-                    topic,
+                    wanted,
                     position: place(in_topic.len() - 1),
                 }
             })
@@ -194,6 +244,7 @@ impl Groups {
             next_ordinal: 0,
             last_join: 0,
             scheduled: false,
+            throttled: Throttled::of(set),
             cursor: 0,
             end: 0,
         };
@@ -224,6 +275,11 @@ impl Groups {
         for pending in group.pending.drain(..) {
             frames.release(pending.frame);
         }
+        if let Some(mut throttled) = group.throttled.take() {
+            throttled
+                .holding()
+                .for_each(|held| frames.release(held.frame));
+        }
         group.pending = Vec::new();
         group.clients = Vec::new();
         let (hash, memberships) = (group.hash, std::mem::take(&mut group.topics));
@@ -231,7 +287,8 @@ impl Groups {
             entry.remove();
         }
         self.free.push(id);
-        for Membership { topic, position } in memberships {
+        for Membership { wanted, position } in memberships {
+            let topic = wanted.topic;
             let in_topic = &mut topics.get_mut(topic).groups;
             in_topic.swap_remove(position as usize);
             if let Some(&moved) = in_topic.get(position as usize) {
@@ -245,16 +302,19 @@ impl Groups {
 
     fn relocate(&mut self, group: GroupId, topic: TopicIndex, position: u32) {
         let memberships = &mut self.groups[group.0 as usize].topics;
-        if let Ok(index) = memberships.binary_search_by_key(&topic, |membership| membership.topic) {
+        if let Ok(index) =
+            memberships.binary_search_by_key(&topic, |membership| membership.wanted.topic)
+        {
             memberships[index].position = position;
         }
     }
 }
 
-/// Spreads a topic's number over 64 bits (the finaliser of SplitMix64), so that sums of a set's members
+/// Spreads a topic's number and throttle over 64 bits (the finaliser of SplitMix64), so that sums of a set's members
 /// rarely meet. Adding keeps the hash independent of order.
-fn mix(topic: TopicIndex) -> u64 {
-    let mut hash = u64::from(topic.0).wrapping_add(0x9e37_79b9_7f4a_7c15);
+fn mix(wanted: Wanted) -> u64 {
+    let both = u64::from(wanted.throttle_ms) << 32 | u64::from(wanted.topic.0);
+    let mut hash = both.wrapping_add(0x9e37_79b9_7f4a_7c15);
     hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ hash >> 31
@@ -268,10 +328,13 @@ mod tests {
 
     use super::*;
 
-    fn topics(count: usize) -> (Topics, Vec<TopicIndex>) {
+    fn topics(count: usize) -> (Topics, Vec<Wanted>) {
         let mut topics = Topics::new(count, crate::policy::Policies::default());
         let all = (0..count)
-            .map(|n| topics.resolve_name(&format!("market:T{n}")).unwrap())
+            .map(|n| Wanted {
+                topic: topics.resolve_name(&format!("market:T{n}")).unwrap(),
+                throttle_ms: 0,
+            })
             .collect();
         (topics, all)
     }
@@ -285,10 +348,17 @@ mod tests {
         assert_eq!(groups.intern(&all[..2], &mut topics), one);
         let other = groups.intern(&all[1..], &mut topics);
         assert_ne!(one, other);
-        assert_eq!(topics.get(all[1]).groups.len(), 2);
+        let throttled = all[..2].iter().map(|wanted| Wanted {
+            throttle_ms: 50,
+            ..*wanted
+        });
+        let throttled = groups.intern(&throttled.collect::<Vec<_>>(), &mut topics);
+        assert_ne!(one, throttled);
+        groups.release_unused(throttled, &mut topics, &mut frames, &mut released);
+        assert_eq!(topics.get(all[1].topic).groups.len(), 2);
         groups.release_unused(one, &mut topics, &mut frames, &mut released);
-        assert_eq!(released, [all[0]]);
-        assert_eq!(topics.get(all[1]).groups, [other]);
+        assert_eq!(released, [all[0].topic]);
+        assert_eq!(topics.get(all[1].topic).groups, [other]);
         groups.release_unused(other, &mut topics, &mut frames, &mut released);
         assert_eq!(groups.len(), 0);
     }
