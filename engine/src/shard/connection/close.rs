@@ -8,12 +8,10 @@ use tickwire_protocol::frame::append_close;
 
 use super::{InFlight, Phase};
 use crate::clock::Now;
-use crate::limits::{ANSWER_TIMEOUT_MS, CLOSE_TIMEOUT_MS, SKIPPED_CHANNELS_MAX};
+use crate::limits::{ANSWER_TIMEOUT_MS, CLOSE_TIMEOUT_MS};
 use crate::shard::Shard;
 use crate::shard::operation::{CloseReason, Operation};
-use crate::shard::outbound::{Skips, append_notice};
 use crate::shard::timer::TimerKind;
-use crate::shard::topics::TopicIndex;
 
 impl Shard {
     /// Ends a session with a close frame. Values that wait are cancelled; a frame that is partly sent is
@@ -121,30 +119,6 @@ impl Shard {
         } else {
             Operation::Close(id, reason)
         });
-    }
-
-    /// Queues the last notices of skipped values: no value follows any more.
-    fn tell_all(&mut self, slot: u32) {
-        loop {
-            let notice = self.connections[slot as usize]
-                .account
-                .take_notice(SKIPPED_CHANNELS_MAX);
-            if notice.is_empty() {
-                break;
-            }
-            self.tell(slot, &notice);
-        }
-    }
-
-    /// Queues a notice of skipped values among the replies: none of these channels' values may wait.
-    pub(in crate::shard) fn tell(&mut self, slot: u32, notice: &[(TopicIndex, Skips)]) {
-        if !notice.is_empty() {
-            let outbounds = &mut self.outbounds;
-            let outbound = self.connections[slot as usize]
-                .outbound
-                .get_or_insert_with(|| outbounds.take());
-            append_notice(&mut outbound.control, notice, &self.topics);
-        }
     }
 
     /// Ends all subscriptions; values that wait are cancelled.

@@ -10,7 +10,10 @@
 
 mod close;
 mod drain;
+mod flush;
 mod heartbeat;
+mod membership;
+mod notice;
 mod quotes;
 mod report;
 mod session;

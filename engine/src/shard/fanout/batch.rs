@@ -142,7 +142,7 @@ impl Batches {
             batch.ends.push(buffer.len());
             batch.offered += u64::from(pending.offered);
             batch.throttled += pending.left_out();
-            if let Some(marks) = &pending.marks {
+            if let Some(marks) = pending.marks() {
                 let since = batch.marked_since.unwrap_or(u64::MAX);
                 batch.marked_since = Some(since.min(marks.since));
             }
@@ -196,7 +196,7 @@ fn conflate(
         }
         let topic = topics.get_mut(frames.topic(frame));
         // `drop-oldest` values are worth having in a row: they are skipped for slow clients only.
-        if topic.policy != OverflowPolicy::Conflate || batch[index].marks.is_some() {
+        if topic.policy != OverflowPolicy::Conflate || batch[index].marks().is_some() {
             continue;
         }
         let (marked, newest) = topic.newest_in_batch;

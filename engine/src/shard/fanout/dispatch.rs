@@ -1,14 +1,13 @@
 //! Walking over groups and clients, one send at a time, so that a driver can look elsewhere in between.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
-use super::{BatchId, Marks, Passage};
+use super::{BatchId, Passage};
 use crate::limits::{PENDING_FRAMES_MAX, PENDING_UPDATES_MAX, QUEUED_CLIENTS_BUDGET};
 use crate::shard::connection::InFlight;
 use crate::shard::operation::{CloseReason, Operation};
 use crate::shard::outbound::{Books, Skips};
-use crate::shard::topics::{FrameIndex, GroupId, PendingFrame, TopicIndex};
+use crate::shard::topics::{FrameIndex, GroupId, PendingFrame, Throttling, TopicIndex};
 use crate::shard::{Shard, SharedUpdate};
 use tickwire_protocol::channel::DeliveryClass;
 use tickwire_protocol::error_code::CloseCode;
@@ -82,8 +81,12 @@ impl Shard {
         for index in 0..self.topics.get(topic).groups.len() {
             let group = self.topics.get(topic).groups[index];
             match self.pass(group, topic, frame, offered) {
-                Passage::Free => self.push_pending(group, frame, offered, None),
-                Passage::Passes(offered) => self.push_pending(group, frame, offered, Some(None)),
+                Passage::Free => {
+                    self.push_pending(group, frame, offered, Throttling::Free);
+                }
+                Passage::Passes(offered) => {
+                    self.push_pending(group, frame, offered, Throttling::Throttled(None));
+                }
                 Passage::Held { arm_ns } => {
                     if let Some(arm_ns) = arm_ns {
                         self.throttle_timers.arm(arm_ns, group);
@@ -114,19 +117,17 @@ impl Shard {
         passage
     }
 
-    /// Has the frame sent with the group's next batch; `throttled` as for [`Group::push_pending`].
-    ///
-    /// [`Group::push_pending`]: crate::shard::topics::Group::push_pending
+    /// Has the frame sent with the group's next batch.
     pub(in crate::shard) fn push_pending(
         &mut self,
         group_id: GroupId,
         frame: FrameIndex,
         offered: u32,
-        throttled: Option<Option<Rc<Marks>>>,
+        throttling: Throttling,
     ) {
         let group = self.groups.get_mut(group_id);
         self.frames.retain(frame);
-        group.push_pending(frame, offered, throttled);
+        group.push_pending(frame, offered, throttling);
         self.dispatch.pending_frames += 1;
         if !group.scheduled {
             group.scheduled = true;
@@ -185,7 +186,7 @@ impl Shard {
             if skipped > 0 {
                 for pending in content.frames[first..]
                     .iter()
-                    .filter(|frame| !frame.throttled)
+                    .filter(|frame| !frame.is_throttled())
                 {
                     let topic = self.frames.topic(pending.frame);
                     let sequence = self.frames.update(pending.frame).sequence;
@@ -272,7 +273,7 @@ impl Shard {
             return;
         }
         let mut books = self.books(slot);
-        if pending.throttled {
+        if pending.is_throttled() {
             books.offer_throttled(offered);
         } else {
             books.offer(topic, offered, sequence);

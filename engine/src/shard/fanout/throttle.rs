@@ -14,7 +14,7 @@ use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 use crate::shard::Shard;
-use crate::shard::topics::{FrameIndex, FrameSlab, GroupId, TopicIndex, Wanted};
+use crate::shard::topics::{FrameIndex, FrameSlab, GroupId, Throttling, TopicIndex, Wanted};
 
 /// The throttled channels of one group, and what they hold.
 #[derive(Debug, Default)]
@@ -246,7 +246,8 @@ impl Shard {
                 self.coalescer.note_pending(now_ns);
                 let someone_joined = self.groups.get(group_id).last_join > held.marks.since;
                 let marks = someone_joined.then(|| Rc::new(held.marks));
-                self.push_pending(group_id, held.frame, held.offered, Some(marks));
+                let throttling = Throttling::Throttled(marks);
+                self.push_pending(group_id, held.frame, held.offered, throttling);
                 self.frames.release(held.frame);
             }
         }

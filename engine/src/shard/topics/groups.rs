@@ -52,24 +52,42 @@ pub(in crate::shard) struct PendingFrame {
     pub(in crate::shard) frame: FrameIndex,
     /// Values that it stands for: itself and what was conflated into it. 0 only while a batch is built.
     pub(in crate::shard) offered: u32,
-    /// Clients asked for fewer than there are: the others were left out, and are not told of.
-    pub(in crate::shard) throttled: bool,
-    /// `Some` where clients joined while it was held back: they are offered less.
-    pub(in crate::shard) marks: Option<Rc<Marks>>,
+    pub(in crate::shard) throttling: Throttling,
     /// Its place among all frames that were ever pending in the group, ascending.
     pub(in crate::shard) ordinal: u64,
 }
 
+/// Whether a frame's topic is throttled in its group.
+#[derive(Clone, Debug)]
+pub(in crate::shard) enum Throttling {
+    /// It is not: what the frame superseded was skipped.
+    Free,
+    /// It is: what the frame superseded was left out, and clients are not told of it. `Some` where clients
+    /// joined while it was held back: they are offered less.
+    Throttled(Option<Rc<Marks>>),
+}
+
 impl PendingFrame {
+    pub(in crate::shard) fn is_throttled(&self) -> bool {
+        matches!(self.throttling, Throttling::Throttled(_))
+    }
+
+    pub(in crate::shard) fn marks(&self) -> Option<&Marks> {
+        match &self.throttling {
+            Throttling::Throttled(Some(marks)) => Some(marks),
+            _ => None,
+        }
+    }
+
     /// Values that it stands for, for a client that joined the group at `joined`.
     pub(in crate::shard) fn offered_to(&self, joined: u64) -> u32 {
-        let before = self.marks.as_ref().map(|marks| marks.count_before(joined));
+        let before = self.marks().map(|marks| marks.count_before(joined));
         self.offered - before.unwrap_or(0)
     }
 
     /// Values that it stands for which a throttle left out.
     pub(in crate::shard) fn left_out(&self) -> u64 {
-        if self.throttled {
+        if self.is_throttled() {
             u64::from(self.offered) - 1
         } else {
             0
@@ -98,19 +116,17 @@ impl Group {
         &self.clients
     }
 
-    /// Takes a frame for the next batch; the caller has added a reference for it. `throttled` is `Some` for a
-    /// topic that is, with the marks that were made while it was held.
+    /// Takes a frame for the next batch; the caller has added a reference for it.
     pub(in crate::shard) fn push_pending(
         &mut self,
         frame: FrameIndex,
         offered: u32,
-        throttled: Option<Option<Rc<Marks>>>,
+        throttling: Throttling,
     ) {
         self.pending.push(PendingFrame {
             frame,
             offered,
-            throttled: throttled.is_some(),
-            marks: throttled.flatten(),
+            throttling,
             ordinal: self.next_ordinal,
         });
         self.next_ordinal += 1;

@@ -9,7 +9,7 @@ mod groups;
 mod interest;
 
 pub(super) use frames::{FrameIndex, FrameSlab};
-pub(super) use groups::{Group, GroupId, Groups, PendingFrame, Wanted};
+pub(super) use groups::{Group, GroupId, Groups, PendingFrame, Throttling, Wanted};
 pub use interest::InterestChange;
 pub(super) use interest::InterestLog;
 
