@@ -25,10 +25,10 @@ mod wake;
 pub use receiver::MailboxReceiver;
 pub use sender::{MailboxSender, WakeShard};
 pub use update::{SharedUpdate, TopicId, Update};
-pub use wake::SleepFlag;
+pub use wake::{AtomicFlag, Atomics, OverflowFlag, SleepFlag, StdAtomics};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ringbuf::HeapRb;
 use ringbuf::traits::Split;
@@ -38,7 +38,7 @@ use ringbuf::traits::Split;
 struct Shared {
     sleep: SleepFlag,
     /// The overflow holds something; the shard says so when it has drained half of the ring.
-    overflowed: AtomicBool,
+    overflowed: OverflowFlag,
     /// Updates that a newer one of their topic replaced in the overflow.
     conflated: AtomicU64,
     /// One bit per topic: the shard has a subscriber for it.
@@ -89,7 +89,7 @@ pub fn mailbox(
     let words = (config.topics_max as usize).div_ceil(64);
     let shared = Arc::new(Shared {
         sleep: SleepFlag::new(),
-        overflowed: AtomicBool::new(false),
+        overflowed: OverflowFlag::new(),
         conflated: AtomicU64::new(0),
         interest: (0..words).map(|_| AtomicU64::new(0)).collect(),
     });

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
 
 use ringbuf::HeapCons;
 use ringbuf::traits::{Consumer, Observer};
@@ -71,11 +70,8 @@ impl MailboxReceiver {
     }
 
     fn report_drained(&self) {
-        // Pairs with the fence in `MailboxSender::push`.
-        fence(Ordering::SeqCst);
-        if self.shared.overflowed.load(Ordering::Relaxed)
-            && self.ring.occupied_len() < self.ring.capacity().get() / 2
-        {
+        let has_room = || self.ring.occupied_len() < self.ring.capacity().get() / 2;
+        if self.shared.overflowed.must_tell(has_room) {
             (self.on_drained)();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 use ringbuf::HeapProd;
 use ringbuf::traits::{Observer, Producer};
@@ -83,11 +83,7 @@ impl MailboxSender {
             self.shared.conflated.fetch_add(1, Ordering::Relaxed);
         }
         self.wake_due = true;
-        self.shared.overflowed.store(true, Ordering::Relaxed);
-        // Pairs with the fence in `MailboxReceiver::report_drained`: either the shard sees the flag, or we
-        // see the room that it made.
-        fence(Ordering::SeqCst);
-        if !self.is_half_full() {
+        if self.shared.overflowed.raise(|| !self.is_half_full()) {
             self.refill();
         }
     }
@@ -96,7 +92,7 @@ impl MailboxSender {
     pub fn refill(&mut self) {
         while self.ring.vacant_len() > 0 {
             let Some(update) = self.overflow.pop() else {
-                self.shared.overflowed.store(false, Ordering::Relaxed);
+                self.shared.overflowed.lower();
                 return;
             };
             self.wake_due = true;
