@@ -132,6 +132,26 @@ pub const REDIS_MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Orders of the control channel that wait for the shards. One more is lost, and counted.
 pub const ORDERS_MAX: usize = 2 * REDIS_MESSAGES_BUDGET;
 
+/// Names in one `SUBSCRIBE` or `UNSUBSCRIBE` of per-symbol channels; more go with the next. Redis answers each
+/// name, and other clients of it wait meanwhile.
+pub const REDIS_SUBSCRIBE_NAMES_MAX: usize = 500;
+
+/// How long a symbol that lost its last subscriber here stays in what this node tells the backend: a client
+/// that reconnects within it causes no notice. At most [`Limits::topics_max`] symbols linger; of more, the one
+/// that lost its subscriber first goes at once.
+pub const INTEREST_LINGER: Duration = Duration::from_secs(5);
+
+/// Symbols that one call of the interest script carries; more go with the next call. Redis serves nobody else
+/// while a script runs: this many take it a few milliseconds.
+pub const INTEREST_SYMBOLS_PER_CALL: usize = 10_000;
+
+/// Symbols in one notice to the backend; more go with another notice.
+pub const INTEREST_SYMBOLS_PER_NOTICE: usize = 1_000;
+
+/// For the last word to Redis at the end of a drain, taken from the drain's time. Beyond it the lease of what
+/// this node watched ends by itself.
+pub const INTEREST_LEAVE_MAX: Duration = Duration::from_millis(500);
+
 /// Open admin connections: scrapers, probes, publishers. One more is closed unanswered.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 

@@ -384,6 +384,9 @@ fn redis_config(url: &str) -> RedisConfig {
     RedisConfig {
         url: RedisUrl::parse(url).unwrap(),
         channel_updates,
+        key_prefix: String::new(),
+        per_symbol_channels: false,
+        cluster: false,
     }
 }
 

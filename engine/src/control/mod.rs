@@ -36,6 +36,7 @@ use crate::driver::command::ShardHandle;
 use crate::ingest::Pipeline;
 use crate::ingest::redis::RedisPublisher;
 use crate::ingest::source_state::SourceState;
+use crate::interest::InterestMetrics;
 use crate::limits::{ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_BYTES_MAX, RETRY_PAUSE_MS};
 use publish::Publishing;
 use shards::Shards;
@@ -57,6 +58,7 @@ pub struct AdminState {
     drain_ordered: Rc<Notify>,
     shards: Shards,
     publishing: Publishing,
+    interest: InterestMetrics,
     started_unix_seconds: f64,
     /// Counts from when the engine came up.
     started: Clock,
@@ -64,7 +66,8 @@ pub struct AdminState {
 
 impl AdminState {
     /// Joins what is asked: the shards in their order, the pipeline, all sources, whether the process
-    /// drains, and whom to tell that it shall. With `redis`, publications go there instead of into the pipeline.
+    /// drains, and whom to tell that it shall. With `redis`, publications go there instead of into the pipeline;
+    /// `interest` counts what is told to it.
     #[must_use]
     pub fn new(
         shards: Vec<ShardHandle>,
@@ -73,8 +76,10 @@ impl AdminState {
         draining: Rc<Cell<bool>>,
         drain_ordered: Rc<Notify>,
         redis: Option<RedisPublisher>,
+        interest: InterestMetrics,
     ) -> Self {
         Self {
+            interest,
             publishing: Publishing::new(pipeline.clone(), redis),
             pipeline,
             sources,

@@ -194,6 +194,9 @@ fn with_redis_away_a_publication_is_refused_in_time() {
     let config = RedisConfig {
         url: RedisUrl::parse("redis://127.0.0.1:1").unwrap(),
         channel_updates: "c".to_owned(),
+        key_prefix: String::new(),
+        per_symbol_channels: false,
+        cluster: false,
     };
     let mut server = Server::start(&[], Some(config));
     let answer = server.request("POST /publish", "", PRICE.as_bytes());
@@ -329,6 +332,7 @@ impl Server {
                 parts.draining.clone(),
                 Rc::default(),
                 redis.map(RedisPublisher::new),
+                InterestMetrics::default(),
             );
             tokio_uring::spawn(serve(listener, Rc::new(state)));
             while let Some((change, done)) = changes_received.recv().await {

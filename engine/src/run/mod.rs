@@ -34,8 +34,10 @@ use crate::ingest::orders::Order;
 use crate::ingest::redis::RedisPublisher;
 use crate::ingest::source_state::SourceState;
 use crate::ingest::{self, Pipeline, PipelineConfig, Source};
+use crate::interest::{Interest, InterestConfig};
 use crate::limits::{
-    DRAIN_CLOSE_MAX, MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, ORDERS_MAX, REFUSAL_SLOTS,
+    DRAIN_CLOSE_MAX, INTEREST_LEAVE_MAX, MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, ORDERS_MAX,
+    REFUSAL_SLOTS,
 };
 use crate::mailbox::{MailboxConfig, MailboxSender, mailbox};
 use crate::shard::ShardConfig;
@@ -147,6 +149,7 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
     let announcement = Announcement::new(&banner);
     let engine = Engine {
         config,
+        epoch,
         clock,
         shards,
         listeners: public.listeners,
@@ -184,6 +187,7 @@ fn exit_on_panic() {
 /// What the ingest thread takes over.
 struct Engine {
     config: Config,
+    epoch: String,
     clock: Clock,
     shards: Vec<StartedShard>,
     listeners: Vec<TcpListener>,
@@ -197,6 +201,7 @@ impl Engine {
     async fn serve(self) -> io::Result<()> {
         let Self {
             config,
+            epoch,
             clock,
             shards,
             listeners,
@@ -231,13 +236,26 @@ impl Engine {
         tokio_uring::spawn(refill_when_drained(drained, pipeline.clone()));
         let draining = Rc::new(Cell::new(false));
         let drain_ordered = Rc::new(Notify::new());
-        let (drain_grace, drain_timeout) = (config.drain_grace, config.drain_timeout);
+        let drain_grace = config.drain_grace;
+        // The last word to Redis comes after the drain, and within its time.
+        let drain_timeout = match &config.redis {
+            Some(_) => config.drain_timeout.saturating_sub(INTEREST_LEAVE_MAX),
+            None => config.drain_timeout,
+        };
         let (orders, orders_given) = channel(ORDERS_MAX);
         tokio_uring::spawn(control::orders::carry_out(orders_given, handles.clone()));
         let sources = start_sources(&config, clock, &pipeline, orders);
         for source in &sources {
             tokio_uring::spawn(control::orders::announce(source.clone(), handles.clone()));
         }
+        let interest = config.redis.clone().map(|redis| {
+            let interest = InterestConfig {
+                redis,
+                node: epoch,
+                lingering_max: config.limits.topics_max as usize,
+            };
+            Interest::start(interest, handles.clone(), clock)
+        });
         let publisher = config.redis.map(RedisPublisher::new);
         let admin_state = AdminState::new(
             handles.clone(),
@@ -246,6 +264,7 @@ impl Engine {
             draining.clone(),
             drain_ordered.clone(),
             publisher,
+            interest.as_ref().map(Interest::metrics).unwrap_or_default(),
         );
         tokio_uring::spawn(control::serve(admin, Rc::new(admin_state)));
 
@@ -260,20 +279,23 @@ impl Engine {
         info!("{ordered_by}: draining; a second signal exits at once");
         draining.set(true);
         let schedule = drain_schedule(clock, drain_grace, drain_timeout);
-        drain(
-            &handles,
-            schedule,
-            drain_timeout,
-            &mut shards_ended,
-            async {
-                if signalled.is_none() {
-                    // Whoever ordered it over HTTP sends SIGTERM next; that is the same order.
-                    either(&mut interrupt, &mut terminate).await;
+        let second_signal = async {
+            if signalled.is_none() {
+                // Whoever ordered it over HTTP sends SIGTERM next; that is the same order.
+                either(&mut interrupt, &mut terminate).await;
+            }
+            let name = either(&mut interrupt, &mut terminate).await;
+            warn!("{name}: what is left is cut off");
+        };
+        tokio::select! {
+            () = second_signal => {}
+            () = async {
+                drain(&handles, schedule, drain_timeout, &mut shards_ended).await;
+                if let Some(interest) = interest {
+                    interest.leave().await;
                 }
-                either(&mut interrupt, &mut terminate).await
-            },
-        )
-        .await;
+            } => {}
+        }
         Ok(())
     }
 }
@@ -338,13 +360,12 @@ fn drain_schedule(clock: Clock, grace: Duration, timeout: Duration) -> DrainSche
     }
 }
 
-/// Ends all shards, each when its clients are gone, but not later than `timeout` or a second signal.
+/// Ends all shards, each when its clients are gone, but not later than `timeout`.
 async fn drain(
     shards: &[ShardHandle],
     schedule: DrainSchedule,
     timeout: Duration,
     ended: &mut UnboundedReceiver<usize>,
-    second_signal: impl Future<Output = &'static str>,
 ) {
     for shard in shards {
         shard.send(ShardCommand::Drain(schedule));
@@ -356,7 +377,6 @@ async fn drain(
     tokio::select! {
         () = all_ended => info!("all connections are closed"),
         () = tokio::time::sleep(timeout) => warn!("clients took too long; what is left is cut off"),
-        name = second_signal => warn!("{name}: what is left is cut off"),
     }
 }
 

@@ -9,7 +9,8 @@
 //!
 //! Deliberately not here: per-symbol channels, and what the engine tells the backend.
 
-mod backoff;
+pub(crate) mod backoff;
+pub(crate) mod commands;
 mod connection;
 mod publisher;
 mod read_ahead;

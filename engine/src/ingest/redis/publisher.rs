@@ -4,24 +4,21 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError};
+use redis::RedisError;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::commands::CommandConnection;
 use crate::config::RedisConfig;
 
 /// All of one publication, connecting included: a caller waits no longer.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Of each step in it.
-const STEP_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// Publishes to the channel of updates. Clones share one connection, which is made when it is needed.
 #[derive(Clone)]
 pub struct RedisPublisher {
     config: Rc<RedisConfig>,
-    connection: Rc<Mutex<Option<MultiplexedConnection>>>,
+    connection: Rc<Mutex<Option<CommandConnection>>>,
 }
 
 /// Why nothing is known to have been published. The caller may try again.
@@ -73,7 +70,7 @@ impl RedisPublisher {
 
     /// A connection that has just answered. A failed `PUBLISH` may have been carried out, so it is not
     /// repeated; a connection that died while nobody used it is found by a `PING` instead.
-    async fn connected(&self) -> Result<MultiplexedConnection, RedisError> {
+    async fn connected(&self) -> Result<CommandConnection, RedisError> {
         let mut slot = self.connection.lock().await;
         if let Some(connection) = slot.as_mut() {
             if redis::cmd("PING")
@@ -85,13 +82,7 @@ impl RedisPublisher {
             }
             *slot = None;
         }
-        let client = Client::open(self.config.url.connection_info().clone())?;
-        let options = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(STEP_TIMEOUT))
-            .set_response_timeout(Some(STEP_TIMEOUT));
-        let connection = client
-            .get_multiplexed_async_connection_with_config(&options)
-            .await?;
+        let connection = CommandConnection::open(&self.config).await?;
         Ok(slot.insert(connection).clone())
     }
 }
