@@ -259,7 +259,7 @@ impl Ingest {
             let pipeline = Rc::new(RefCell::new(pipeline));
             let state = SourceState::starting(Source::Redis);
             let (orders, _orders_given) = tokio::sync::mpsc::channel(1);
-            let source = ingest::redis::run(config, pipeline.clone(), state.clone(), orders);
+            let source = ingest::redis::run(config, pipeline.clone(), state.clone(), orders, None);
             let show = async {
                 loop {
                     tokio::time::sleep(Duration::from_millis(1)).await;

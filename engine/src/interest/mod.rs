@@ -40,6 +40,7 @@ use tokio::time::{sleep, timeout};
 use crate::clock::Clock;
 use crate::config::RedisConfig;
 use crate::driver::command::{ShardCommand, ShardHandle};
+use crate::ingest::watched::WatchedSymbols;
 use crate::limits::{INTEREST_LEAVE_MAX, INTEREST_LINGER};
 use crate::shard::InterestChange;
 use announced::{Announced, Announcement};
@@ -59,6 +60,8 @@ pub struct InterestConfig {
     pub node: String,
     /// Symbols that may linger.
     pub lingering_max: usize,
+    /// Kept equal to what this node wants, where a source follows it.
+    pub watched: Option<WatchedSymbols>,
 }
 
 /// The interest of this node; its tasks run until [`Interest::leave`].
@@ -77,6 +80,7 @@ impl Interest {
             redis,
             node,
             lingering_max,
+            watched,
         } = config;
         let linger = Linger {
             duration_ns: u64::try_from(INTEREST_LINGER.as_nanos()).unwrap_or(u64::MAX),
@@ -90,6 +94,7 @@ impl Interest {
             }),
             to_announce: Notify::new(),
             to_linger: Notify::new(),
+            watched,
             metrics: metrics.clone(),
         });
         for (shard, handle) in shards.into_iter().enumerate() {
@@ -163,6 +168,7 @@ struct Shared {
     to_announce: Notify,
     /// Told when something lingers; [`let_go`] waits.
     to_linger: Notify,
+    watched: Option<WatchedSymbols>,
     metrics: InterestMetrics,
 }
 
@@ -183,6 +189,11 @@ impl Shared {
             return;
         }
         state.announced.note(&changes);
+        if let Some(watched) = &self.watched {
+            for SymbolChange { symbol, wanted } in &changes {
+                watched.set(symbol, *wanted);
+            }
+        }
         let symbols = state.local.len() as u64;
         self.metrics.update(|counts| counts.symbols = symbols);
         self.to_announce.notify_one();

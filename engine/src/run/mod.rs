@@ -33,6 +33,7 @@ use crate::driver::uring::{ListenError, Listeners, OpenConnections, WakeRing};
 use crate::ingest::orders::Order;
 use crate::ingest::redis::RedisPublisher;
 use crate::ingest::source_state::SourceState;
+use crate::ingest::watched::WatchedSymbols;
 use crate::ingest::{self, Pipeline, PipelineConfig, Source};
 use crate::interest::{Interest, InterestConfig};
 use crate::limits::{
@@ -244,7 +245,12 @@ impl Engine {
         };
         let (orders, orders_given) = channel(ORDERS_MAX);
         tokio_uring::spawn(control::orders::carry_out(orders_given, handles.clone()));
-        let sources = start_sources(&config, clock, &pipeline, orders);
+        let follows_symbols = config
+            .redis
+            .as_ref()
+            .is_some_and(|redis| redis.per_symbol_channels);
+        let watched = follows_symbols.then(WatchedSymbols::default);
+        let sources = start_sources(&config, clock, &pipeline, orders, watched.clone());
         for source in &sources {
             tokio_uring::spawn(control::orders::announce(source.clone(), handles.clone()));
         }
@@ -253,6 +259,7 @@ impl Engine {
                 redis,
                 node: epoch,
                 lingering_max: config.limits.topics_max as usize,
+                watched,
             };
             Interest::start(interest, handles.clone(), clock)
         });
@@ -319,6 +326,7 @@ fn start_sources(
     clock: Clock,
     pipeline: &Rc<RefCell<Pipeline>>,
     orders: Sender<Order>,
+    watched: Option<WatchedSymbols>,
 ) -> Vec<SourceState> {
     let mut sources = Vec::new();
     if let Some(redis) = &config.redis {
@@ -329,6 +337,7 @@ fn start_sources(
             pipeline.clone(),
             state,
             orders,
+            watched,
         ));
     }
     if let Some(feed) = config.simulate {

@@ -3,6 +3,7 @@
 //! Leases and lingers last seconds, so all scenarios run at once, each on servers of its own, however few CPUs
 //! there are. One alone: `SCENARIO=part_of_its_name cargo test -p tickwire-engine --test interest`.
 #![expect(clippy::unwrap_used, reason = "test helpers; a panic is the failure")]
+#![expect(clippy::print_stdout, reason = "what was measured")]
 
 #[path = "../engine/harness/mod.rs"]
 #[expect(dead_code, reason = "the other tests use more of it")]
@@ -11,6 +12,7 @@ mod harness;
 mod backend;
 mod deaths_are_healed;
 mod moving_clients_cause_no_notice;
+mod per_symbol_channels_follow_the_clients;
 mod random_clients_leave_the_right_set;
 mod the_union_is_exact;
 
@@ -54,6 +56,18 @@ const SCENARIOS: &[Scenario] = &[
     (
         "redis_loses_everything",
         deaths_are_healed::redis_loses_everything,
+    ),
+    (
+        "only_watched_symbols_are_subscribed",
+        per_symbol_channels_follow_the_clients::only_watched_symbols_are_subscribed,
+    ),
+    (
+        "thousands_of_symbols_are_subscribed",
+        per_symbol_channels_follow_the_clients::thousands_of_symbols_are_subscribed,
+    ),
+    (
+        "a_refused_channel",
+        per_symbol_channels_follow_the_clients::a_refused_channel,
     ),
     (
         "random_clients_leave_the_right_set",

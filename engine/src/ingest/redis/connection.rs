@@ -1,9 +1,7 @@
 //! One subscribed connection, from connecting to its end.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::future::poll_fn;
-use std::rc::Rc;
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -12,16 +10,15 @@ use futures_util::StreamExt as _;
 use redis::aio::{PubSub, PubSubSink, PubSubStream};
 use redis::{ConnectionAddr, Msg, RedisError};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::mpsc::Sender;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
+use super::publishing::{Publishing, channel_of};
 use super::read_ahead::{Allowance, ReadAhead};
-use super::rejections::Rejections;
 use crate::config::RedisConfig;
-use crate::ingest::orders::{CONTROL_CHANNEL, Order, take as take_order};
-use crate::ingest::{Pipeline, Source};
-use crate::limits::{REDIS_MESSAGE_BYTES_MAX, REDIS_MESSAGES_BUDGET, REDIS_READ_AHEAD_BYTES};
+use crate::ingest::orders::CONTROL_CHANNEL;
+use crate::ingest::watched::{Difference, Follower};
+use crate::limits::{REDIS_MESSAGE_BYTES_MAX, REDIS_MESSAGES_BUDGET, REDIS_SUBSCRIBE_NAMES_MAX};
 
 /// Connecting, authentication and subscribing together. A frozen server's kernel still accepts.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -130,21 +127,40 @@ impl Connection {
         })
     }
 
-    /// Publishes what arrives, until the connection is lost.
+    /// Publishes what arrives, until the connection is lost. Calls `when_up` once the channels of all symbols
+    /// that `symbols` has now are subscribed; messages count from the beginning, since the answers to the
+    /// subscriptions stand among them.
     pub(super) async fn forward(
         self,
-        pipeline: &Rc<RefCell<Pipeline>>,
-        rejections: &Rejections,
-        orders: &Sender<Order>,
+        publishing: &Publishing<'_>,
+        symbols: Option<Follower>,
+        when_up: impl FnOnce(),
     ) -> Lost {
         let Self {
             sink,
             stream,
             allowance,
         } = self;
+        let subscribe = async {
+            match &symbols {
+                Some(symbols) => {
+                    let mut channels = SymbolChannels {
+                        sink: sink.clone(),
+                        allowance: &allowance,
+                        channel_updates: publishing.channel_updates,
+                    };
+                    channels.follow(symbols, when_up).await
+                }
+                None => {
+                    when_up();
+                    pending().await
+                }
+            }
+        };
         tokio::select! {
-            lost = publish_all(stream, &allowance, pipeline, rejections, orders) => lost,
-            lost = await_silence(sink, &allowance) => lost,
+            lost = publish_all(stream, &allowance, publishing) => lost,
+            lost = await_silence(sink.clone(), &allowance) => lost,
+            lost = subscribe => lost,
         }
     }
 }
@@ -157,47 +173,68 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// The channels of single symbols on this connection.
+struct SymbolChannels<'a> {
+    sink: PubSubSink,
+    allowance: &'a Allowance,
+    /// Never unsubscribed, should it be the channel of a symbol.
+    channel_updates: &'a str,
+}
+
+impl SymbolChannels<'_> {
+    /// Subscribes and unsubscribes as the symbols change, a batch at a time.
+    async fn follow(&mut self, symbols: &Follower, when_up: impl FnOnce()) -> Lost {
+        if let Err(error) = self.catch_up(symbols).await {
+            return error.into();
+        }
+        when_up();
+        loop {
+            symbols.changed().await;
+            if let Err(error) = self.catch_up(symbols).await {
+                return error.into();
+            }
+        }
+    }
+
+    async fn catch_up(&mut self, symbols: &Follower) -> Result<(), RedisError> {
+        loop {
+            let difference = symbols.take(REDIS_SUBSCRIBE_NAMES_MAX);
+            if difference.is_empty() {
+                return Ok(());
+            }
+            let Difference { added, removed } = difference;
+            let (added, removed) = (self.names(&added), self.names(&removed));
+            if !added.is_empty() {
+                self.sink.subscribe(&added).await?;
+            }
+            if !removed.is_empty() {
+                self.sink.unsubscribe(&removed).await?;
+            }
+            self.allowance.note_arrival();
+        }
+    }
+
+    fn names(&self, symbols: &[Arc<str>]) -> Vec<String> {
+        let names = symbols.iter().map(|symbol| channel_of(symbol));
+        names.filter(|name| name != self.channel_updates).collect()
+    }
+}
+
 async fn publish_all(
     mut stream: PubSubStream,
     allowance: &Allowance,
-    pipeline: &Rc<RefCell<Pipeline>>,
-    rejections: &Rejections,
-    orders: &Sender<Order>,
+    publishing: &Publishing<'_>,
 ) -> Lost {
     let mut messages = Vec::with_capacity(REDIS_MESSAGES_BUDGET);
     loop {
         let ended = take_messages(&mut stream, allowance, &mut messages).await;
-        publish(
-            &mut messages,
-            &mut pipeline.borrow_mut(),
-            rejections,
-            orders,
-        );
+        publishing.publish(&mut messages);
         if let Err(lost) = ended {
             return lost;
         }
         // The admin, the feed and refills of mailboxes share this thread.
         tokio::task::yield_now().await;
     }
-}
-
-fn publish(
-    messages: &mut Vec<Msg>,
-    pipeline: &mut Pipeline,
-    rejections: &Rejections,
-    orders: &Sender<Order>,
-) {
-    for message in messages.drain(..) {
-        let payload = message.get_payload_bytes();
-        if message.get_channel_name() == CONTROL_CHANNEL {
-            let ordered = take_order(payload, pipeline, orders);
-            pipeline.note_order(ordered);
-            continue;
-        }
-        let published = pipeline.publish(Source::Redis, payload, None);
-        rejections.note(&published.rejected, payload);
-    }
-    pipeline.flush();
 }
 
 /// Waits for messages and takes those that are there, up to a flush's worth. What was taken counts also
@@ -207,23 +244,21 @@ async fn take_messages(
     allowance: &Allowance,
     messages: &mut Vec<Msg>,
 ) -> Result<(), Lost> {
-    let mut bytes_without_message = 0;
     let take = poll_fn(|context| {
         while messages.len() < REDIS_MESSAGES_BUDGET {
             match stream.poll_next_unpin(context) {
                 Poll::Ready(Some(message)) => messages.push(message),
                 Poll::Ready(None) => return Poll::Ready(Err(Lost::Closed)),
                 Poll::Pending => {
-                    if allowance.allow(context) {
-                        bytes_without_message += REDIS_READ_AHEAD_BYTES;
-                    }
+                    allowance.allow(context);
                     break;
                 }
             }
         }
         if !messages.is_empty() {
+            allowance.note_arrival();
             Poll::Ready(Ok(()))
-        } else if bytes_without_message > REDIS_MESSAGE_BYTES_MAX {
+        } else if allowance.fruitless_bytes() > REDIS_MESSAGE_BYTES_MAX {
             Poll::Ready(Err(Lost::MessageTooLarge))
         } else {
             Poll::Pending

@@ -6,13 +6,16 @@
 //!   bounded (`read_ahead`); beyond it Redis holds it, and beyond its bound Redis cuts us off.
 //! * A dead connection is noticed within 5 s, also when the server froze or its host vanished (`connection`).
 //! * The control channel is read beside the updates; its orders keep their place among them (`orders`).
+//! * The channels of single symbols follow [`WatchedSymbols`], whoever writes it. All of them are subscribed
+//!   before the source counts as up, and again on each connection; if Redis refuses one, the connection ends.
 //!
-//! Deliberately not here: per-symbol channels, and what the engine tells the backend.
+//! Deliberately not here: what the engine tells the backend ([`crate::interest`]).
 
 pub(crate) mod backoff;
 pub(crate) mod commands;
 mod connection;
 mod publisher;
+mod publishing;
 mod read_ahead;
 mod rejections;
 
@@ -27,34 +30,43 @@ use tracing::{debug, info, warn};
 
 use super::orders::Order;
 use super::source_state::{SourceHealth, SourceState};
+use super::watched::WatchedSymbols;
 use super::{Pipeline, Source};
 use crate::config::RedisConfig;
 use crate::random::Random;
 use backoff::{Backoff, WAIT_MAX};
 use connection::{Connection, Lost};
 pub use publisher::{PublishError, RedisPublisher};
+use publishing::Publishing;
 use rejections::Rejections;
 
-/// Publishes what Redis delivers, for ever. `state` is up exactly while the subscription stands; what concerns clients goes to `orders`.
+/// Publishes what Redis delivers, for ever. `state` is up exactly while all subscriptions stand; what concerns
+/// clients goes to `orders`. With `watched`, the channels of these symbols are subscribed too.
 pub async fn run(
     config: RedisConfig,
     pipeline: Rc<RefCell<Pipeline>>,
     state: SourceState,
     orders: Sender<Order>,
+    watched: Option<WatchedSymbols>,
 ) {
     let rejections = Rejections::default();
+    let publishing = Publishing {
+        pipeline: &pipeline,
+        rejections: &rejections,
+        orders: &orders,
+        channel_updates: &config.channel_updates,
+    };
     tokio::join!(
-        keep_connected(&config, &pipeline, &state, &rejections, &orders),
+        keep_connected(&config, &publishing, &state, watched.as_ref()),
         rejections.report()
     );
 }
 
 async fn keep_connected(
     config: &RedisConfig,
-    pipeline: &Rc<RefCell<Pipeline>>,
+    publishing: &Publishing<'_>,
     state: &SourceState,
-    rejections: &Rejections,
-    orders: &Sender<Order>,
+    watched: Option<&WatchedSymbols>,
 ) -> Infallible {
     // The standard library seeds this from the system's randomness: nodes wait differently.
     let mut backoff = Backoff::new(Random::new(
@@ -64,12 +76,14 @@ async fn keep_connected(
     loop {
         let lost = match Connection::open(config).await {
             Ok(connection) => {
-                info!(server = %config.url, channel = config.channel_updates, "Redis is up");
-                outage = Outage::default();
-                // A `resume` may have been lost with the last connection.
-                pipeline.borrow_mut().set_paused(false);
-                state.set(SourceHealth::Up);
-                let forward = connection.forward(pipeline, rejections, orders);
+                publishing.begin();
+                let when_up = || {
+                    info!(server = %config.url, channel = config.channel_updates, "Redis is up");
+                    outage = Outage::default();
+                    state.set(SourceHealth::Up);
+                };
+                let symbols = watched.map(WatchedSymbols::follow);
+                let forward = connection.forward(publishing, symbols, when_up);
                 reset_when_stable(&mut backoff, forward).await
             }
             Err(lost) => lost,

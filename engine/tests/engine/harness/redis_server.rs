@@ -15,21 +15,21 @@ pub(crate) struct RedisServer {
 
 impl RedisServer {
     pub(crate) fn start() -> Self {
-        // Free when asked for; the system does not give it out again soon.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
         let directory = tempfile::tempdir().unwrap();
-        let child = Self::spawn(port, &directory);
-        let server = Self {
+        let (child, port) = until("redis-server has a port", || {
+            // Free when asked for, but another test may be given it before the server has it.
+            let port = TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .port();
+            Some((Self::try_start(port, &directory)?, port))
+        });
+        Self {
             child,
             port,
             _directory: directory,
-        };
-        server.connection();
-        server
+        }
     }
 
     /// Kills it as a crash would.
@@ -40,8 +40,25 @@ impl RedisServer {
 
     /// Starts it again on the same port.
     pub(crate) fn restart(&mut self) {
-        self.child = Self::spawn(self.port, &self._directory);
-        self.connection();
+        let (port, directory) = (self.port, &self._directory);
+        self.child = until("redis-server starts again", || {
+            Self::try_start(port, directory)
+        });
+    }
+
+    /// `None` when somebody else has the port.
+    fn try_start(port: u16, directory: &tempfile::TempDir) -> Option<Child> {
+        let mut child = Self::spawn(port, directory);
+        let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+        until("redis-server answers or ends", || {
+            if child.try_wait().unwrap().is_some() {
+                return Some(None);
+            }
+            let mut connection = client.get_connection().ok()?;
+            let info: redis::InfoDict = redis::cmd("INFO").query(&mut connection).ok()?;
+            (info.get::<u32>("process_id") == Some(child.id())).then_some(Some(()))
+        })
+        .map(|()| child)
     }
 
     pub(crate) fn url(&self) -> String {
