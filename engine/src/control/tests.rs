@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::*;
 use crate::config::{RedisConfig, RedisUrl};
 use crate::driver::command::ShardCommand;
+use crate::ingest::redis::RedisServers;
 use crate::ingest::source_state::SourceHealth;
 use crate::ingest::{PipelineConfig, Source};
 use crate::mailbox::{MailboxConfig, MailboxReceiver, WakeShard, mailbox};
@@ -331,7 +332,10 @@ impl Server {
                 parts.sources.clone(),
                 parts.draining.clone(),
                 Rc::default(),
-                redis.map(RedisPublisher::new),
+                redis
+                    .map(RedisServers::new)
+                    .map(Rc::new)
+                    .map(RedisPublisher::new),
                 InterestMetrics::default(),
             );
             tokio_uring::spawn(serve(listener, Rc::new(state)));

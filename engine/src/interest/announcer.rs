@@ -12,7 +12,7 @@ use super::announced::Announced;
 use super::script::{AnnounceScript, CallError, Outcome};
 use super::{Shared, Stop};
 use crate::clock::Clock;
-use crate::config::RedisConfig;
+use crate::ingest::redis::RedisServers;
 use crate::ingest::redis::backoff::{Backoff, WAIT_MAX};
 use crate::ingest::redis::commands::CommandConnection;
 use crate::limits::INTEREST_SYMBOLS_PER_CALL;
@@ -23,7 +23,7 @@ const RENEWAL_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Tells Redis what the node watches until it is stopped.
 pub(super) struct Announcer {
-    pub(super) config: RedisConfig,
+    pub(super) servers: Rc<RedisServers>,
     pub(super) shared: Rc<Shared>,
     pub(super) script: AnnounceScript,
     pub(super) clock: Clock,
@@ -44,7 +44,7 @@ impl Announcer {
             self.shared.count_call(false);
             if !is_away {
                 is_away = true;
-                warn!(server = %self.config.url, reason = %failure, "Redis does not learn what clients watch; trying again");
+                warn!(server = %self.servers.config().url, reason = %failure, "Redis does not learn what clients watch; trying again");
             }
             // One that stood for a moment only would be called every 100 ms.
             if self.clock.elapsed().saturating_sub(began) > WAIT_MAX {
@@ -59,13 +59,13 @@ impl Announcer {
 
     /// Returns after the last word, which `stop` asks for.
     async fn serve_connection(&mut self, stop: &Stop, is_away: &mut bool) -> Result<(), Failure> {
-        let mut connection = CommandConnection::open(&self.config).await?;
+        let mut connection = CommandConnection::open(&self.servers).await?;
         self.announced(Announced::forget);
         loop {
             self.call(&mut connection).await?;
             if *is_away {
                 *is_away = false;
-                info!(server = %self.config.url, "Redis learns again what clients watch");
+                info!(server = %self.servers.config().url, "Redis learns again what clients watch");
             }
             if self.announced(|announced| announced.has_news()) {
                 continue;

@@ -38,8 +38,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::clock::Clock;
-use crate::config::RedisConfig;
 use crate::driver::command::{ShardCommand, ShardHandle};
+use crate::ingest::redis::RedisServers;
 use crate::ingest::watched::WatchedSymbols;
 use crate::limits::{INTEREST_LEAVE_MAX, INTEREST_LINGER};
 use crate::shard::InterestChange;
@@ -55,7 +55,7 @@ const DEBOUNCE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct InterestConfig {
     /// Where it is announced.
-    pub redis: RedisConfig,
+    pub redis: Rc<RedisServers>,
     /// This process among others; letters, digits and dashes.
     pub node: String,
     /// Symbols that may linger.
@@ -103,8 +103,8 @@ impl Interest {
         tokio_uring::spawn(let_go(shared.clone(), clock));
         let stop = Rc::new(Stop::default());
         let announcer = Announcer {
-            script: AnnounceScript::new(&redis.key_prefix, node),
-            config: redis,
+            script: AnnounceScript::new(&redis.config().key_prefix, node),
+            servers: redis,
             shared,
             clock,
         };

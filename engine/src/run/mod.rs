@@ -31,7 +31,7 @@ use crate::control::{self, AdminState};
 use crate::driver::command::{DrainSchedule, ShardCommand, ShardHandle};
 use crate::driver::uring::{ListenError, Listeners, OpenConnections, WakeRing};
 use crate::ingest::orders::Order;
-use crate::ingest::redis::RedisPublisher;
+use crate::ingest::redis::{RedisPublisher, RedisServers};
 use crate::ingest::source_state::SourceState;
 use crate::ingest::watched::WatchedSymbols;
 use crate::ingest::{self, Pipeline, PipelineConfig, Source};
@@ -250,11 +250,17 @@ impl Engine {
             .as_ref()
             .is_some_and(|redis| redis.per_symbol_channels);
         let watched = follows_symbols.then(WatchedSymbols::default);
-        let sources = start_sources(&config, clock, &pipeline, orders, watched.clone());
+        let redis = config.redis.clone().map(RedisServers::new).map(Rc::new);
+        let source = redis.clone().map(|servers| RedisSource {
+            servers,
+            orders,
+            watched: watched.clone(),
+        });
+        let sources = start_sources(&config, clock, &pipeline, source);
         for source in &sources {
             tokio_uring::spawn(control::orders::announce(source.clone(), handles.clone()));
         }
-        let interest = config.redis.clone().map(|redis| {
+        let interest = redis.clone().map(|redis| {
             let interest = InterestConfig {
                 redis,
                 node: epoch,
@@ -263,7 +269,7 @@ impl Engine {
             };
             Interest::start(interest, handles.clone(), clock)
         });
-        let publisher = config.redis.map(RedisPublisher::new);
+        let publisher = redis.map(RedisPublisher::new);
         let admin_state = AdminState::new(
             handles.clone(),
             pipeline,
@@ -320,24 +326,30 @@ fn connect_mailbox(
     )
 }
 
+/// What the Redis source is started with.
+struct RedisSource {
+    servers: Rc<RedisServers>,
+    orders: Sender<Order>,
+    watched: Option<WatchedSymbols>,
+}
+
 /// Starts what the configuration asks for; the states are for readiness and metrics.
 fn start_sources(
     config: &Config,
     clock: Clock,
     pipeline: &Rc<RefCell<Pipeline>>,
-    orders: Sender<Order>,
-    watched: Option<WatchedSymbols>,
+    redis: Option<RedisSource>,
 ) -> Vec<SourceState> {
     let mut sources = Vec::new();
-    if let Some(redis) = &config.redis {
+    if let Some(redis) = redis {
         let state = SourceState::starting(Source::Redis);
         sources.push(state.clone());
         tokio_uring::spawn(ingest::redis::run(
-            redis.clone(),
+            redis.servers,
             pipeline.clone(),
             state,
-            orders,
-            watched,
+            redis.orders,
+            redis.watched,
         ));
     }
     if let Some(feed) = config.simulate {

@@ -9,7 +9,9 @@
 #[expect(dead_code, reason = "the other tests use more of it")]
 mod harness;
 
+mod a_cluster_serves_as_one;
 mod backend;
+mod cluster;
 mod deaths_are_healed;
 mod moving_clients_cause_no_notice;
 mod per_symbol_channels_follow_the_clients;
@@ -69,6 +71,23 @@ const SCENARIOS: &[Scenario] = &[
         "a_refused_channel",
         per_symbol_channels_follow_the_clients::a_refused_channel,
     ),
+    (
+        "values_come_from_every_node_of_a_cluster",
+        a_cluster_serves_as_one::values_come_from_every_node,
+    ),
+    (
+        "interest_is_told_through_a_cluster",
+        a_cluster_serves_as_one::interest_is_told_through_it,
+    ),
+    (
+        "a_cluster_node_that_freezes",
+        a_cluster_serves_as_one::a_node_that_freezes,
+    ),
+    (
+        "the_configured_cluster_node_dies",
+        a_cluster_serves_as_one::the_configured_node_dies,
+    ),
+    ("slots_that_move", a_cluster_serves_as_one::slots_that_move),
     (
         "random_clients_leave_the_right_set",
         random_clients_leave_the_right_set::over_two_nodes,

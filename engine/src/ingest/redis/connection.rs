@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use redis::aio::{PubSub, PubSubSink, PubSubStream};
 use redis::{ConnectionAddr, Msg, RedisError};
 use tokio::net::{TcpStream, UnixStream};
@@ -21,7 +21,7 @@ use crate::ingest::watched::{Difference, Follower};
 use crate::limits::{REDIS_MESSAGE_BYTES_MAX, REDIS_MESSAGES_BUDGET, REDIS_SUBSCRIBE_NAMES_MAX};
 
 /// Connecting, authentication and subscribing together. A frozen server's kernel still accepts.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A connection on which nothing came for this long is asked for a sign of life…
 const SILENCE_MAX: Duration = Duration::from_secs(1);
@@ -78,18 +78,18 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects and subscribes.
-    pub(super) async fn open(config: &RedisConfig) -> Result<Self, Lost> {
-        timeout(CONNECT_TIMEOUT, Self::subscribe(config))
+    /// Connects to a server and subscribes.
+    pub(super) async fn open(config: &RedisConfig, server: &ConnectionAddr) -> Result<Self, Lost> {
+        timeout(CONNECT_TIMEOUT, Self::subscribe(config, server))
             .await
             .unwrap_or(Err(Lost::ConnectTimeout))
     }
 
-    async fn subscribe(config: &RedisConfig) -> Result<Self, Lost> {
+    async fn subscribe(config: &RedisConfig, server: &ConnectionAddr) -> Result<Self, Lost> {
         let allowance = Allowance::new();
         let info = config.url.connection_info();
         // Not `Client::get_async_pubsub`: its socket can't be wrapped.
-        let pubsub = match info.addr() {
+        let pubsub = match server {
             ConnectionAddr::Unix(path) => {
                 let socket = UnixStream::connect(path).await.map_err(RedisError::from)?;
                 PubSub::new(
@@ -132,7 +132,7 @@ impl Connection {
     /// subscriptions stand among them.
     pub(super) async fn forward(
         self,
-        publishing: &Publishing<'_>,
+        publishing: &Publishing,
         symbols: Option<Follower>,
         when_up: impl FnOnce(),
     ) -> Lost {
@@ -147,7 +147,7 @@ impl Connection {
                     let mut channels = SymbolChannels {
                         sink: sink.clone(),
                         allowance: &allowance,
-                        channel_updates: publishing.channel_updates,
+                        channel_updates: &publishing.channel_updates,
                     };
                     channels.follow(symbols, when_up).await
                 }
@@ -157,9 +157,11 @@ impl Connection {
                 }
             }
         };
+        let mut pinging = sink.clone();
+        let ping = async move || pinging.ping().await;
         tokio::select! {
             lost = publish_all(stream, &allowance, publishing) => lost,
-            lost = await_silence(sink.clone(), &allowance) => lost,
+            lost = await_silence(ping, &allowance) => lost,
             lost = subscribe => lost,
         }
     }
@@ -220,10 +222,11 @@ impl SymbolChannels<'_> {
     }
 }
 
-async fn publish_all(
-    mut stream: PubSubStream,
+/// Publishes messages until the connection is lost, and lets the socket be read on when they have been seen.
+pub(super) async fn publish_all(
+    mut stream: impl Stream<Item = Msg> + Unpin,
     allowance: &Allowance,
-    publishing: &Publishing<'_>,
+    publishing: &Publishing,
 ) -> Lost {
     let mut messages = Vec::with_capacity(REDIS_MESSAGES_BUDGET);
     loop {
@@ -240,7 +243,7 @@ async fn publish_all(
 /// Waits for messages and takes those that are there, up to a flush's worth. What was taken counts also
 /// where the connection is lost.
 async fn take_messages(
-    stream: &mut PubSubStream,
+    stream: &mut (impl Stream<Item = Msg> + Unpin),
     allowance: &Allowance,
     messages: &mut Vec<Msg>,
 ) -> Result<(), Lost> {
@@ -271,14 +274,17 @@ async fn take_messages(
 
 /// Returns when the other side is gone without a word: a frozen process, a vanished host, a dropped route.
 /// Any byte is a sign of life, so that a busy connection is never asked, nor lost because we are slow.
-async fn await_silence(mut sink: PubSubSink, allowance: &Allowance) -> Lost {
+pub(super) async fn await_silence(
+    mut ping: impl AsyncFnMut() -> Result<redis::Value, RedisError>,
+    allowance: &Allowance,
+) -> Lost {
     loop {
         let before = allowance.bytes_read();
         sleep(SILENCE_MAX).await;
         if allowance.bytes_read() != before {
             continue;
         }
-        match timeout(PING_TIMEOUT, sink.ping::<redis::Value>()).await {
+        match timeout(PING_TIMEOUT, ping()).await {
             Ok(Ok(_)) => continue,
             Ok(Err(error)) if error.is_io_error() => return Lost::Closed,
             Ok(Err(error)) => return Lost::Refused(error),

@@ -8,8 +8,8 @@ use redis::RedisError;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::RedisServers;
 use super::commands::CommandConnection;
-use crate::config::RedisConfig;
 
 /// All of one publication, connecting included: a caller waits no longer.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -17,7 +17,7 @@ const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Publishes to the channel of updates. Clones share one connection, which is made when it is needed.
 #[derive(Clone)]
 pub struct RedisPublisher {
-    config: Rc<RedisConfig>,
+    servers: Rc<RedisServers>,
     connection: Rc<Mutex<Option<CommandConnection>>>,
 }
 
@@ -33,9 +33,9 @@ pub enum PublishError {
 impl RedisPublisher {
     /// A publisher that connects on first use.
     #[must_use]
-    pub fn new(config: RedisConfig) -> Self {
+    pub fn new(servers: Rc<RedisServers>) -> Self {
         Self {
-            config: Rc::new(config),
+            servers,
             connection: Rc::default(),
         }
     }
@@ -62,7 +62,7 @@ impl RedisPublisher {
     async fn try_publish(&self, payload: &[u8]) -> Result<(), RedisError> {
         let mut connection = self.connected().await?;
         redis::cmd("PUBLISH")
-            .arg(&self.config.channel_updates)
+            .arg(&self.servers.config().channel_updates)
             .arg(payload)
             .query_async::<()>(&mut connection)
             .await
@@ -82,7 +82,7 @@ impl RedisPublisher {
             }
             *slot = None;
         }
-        let connection = CommandConnection::open(&self.config).await?;
+        let connection = CommandConnection::open(&self.servers).await?;
         Ok(slot.insert(connection).clone())
     }
 }
@@ -90,7 +90,7 @@ impl RedisPublisher {
 impl fmt::Debug for RedisPublisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisPublisher")
-            .field("config", &self.config)
+            .field("servers", &self.servers)
             .finish_non_exhaustive()
     }
 }

@@ -12,22 +12,22 @@ use crate::ingest::orders::{CONTROL_CHANNEL, Order, take as take_order};
 use crate::ingest::{Pipeline, Source};
 
 /// The pipeline, and who learns of the rest.
-pub(super) struct Publishing<'a> {
-    pub(super) pipeline: &'a Rc<RefCell<Pipeline>>,
-    pub(super) rejections: &'a Rejections,
-    pub(super) orders: &'a Sender<Order>,
+pub(super) struct Publishing {
+    pub(super) pipeline: Rc<RefCell<Pipeline>>,
+    pub(super) rejections: Rejections,
+    pub(super) orders: Sender<Order>,
     /// Every other channel but the control channel is that of a symbol.
-    pub(super) channel_updates: &'a str,
+    pub(super) channel_updates: String,
 }
 
-impl Publishing<'_> {
+impl Publishing {
     /// Takes in messages in their order, then lets the shards see them.
     pub(super) fn publish(&self, messages: &mut Vec<Msg>) {
         let pipeline = &mut *self.pipeline.borrow_mut();
         for message in messages.drain(..) {
             let (channel, payload) = (message.get_channel_name(), message.get_payload_bytes());
             if channel == CONTROL_CHANNEL {
-                let ordered = take_order(payload, pipeline, self.orders);
+                let ordered = take_order(payload, pipeline, &self.orders);
                 pipeline.note_order(ordered);
                 continue;
             }
