@@ -21,12 +21,18 @@ use crate::random::Random;
 /// From one call to the next, if there is nothing else to say: the leases are renewed by every call.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(3);
 
+/// From one computation of the whole union to the next: what somebody else did to it lasts no longer. Several
+/// nodes do it, and it costs Redis most of all calls, so not with every renewal.
+const RECOMPUTE_INTERVAL: Duration = Duration::from_secs(12);
+
 /// Tells Redis what the node watches until it is stopped.
 pub(super) struct Announcer {
     pub(super) servers: Rc<RedisServers>,
     pub(super) shared: Rc<Shared>,
     pub(super) script: AnnounceScript,
     pub(super) clock: Clock,
+    /// When the whole union was computed last, on `clock`.
+    pub(super) recomputed: Duration,
 }
 
 impl Announcer {
@@ -86,9 +92,19 @@ impl Announcer {
 
     async fn call(&mut self, connection: &mut CommandConnection) -> Result<(), Failure> {
         let announcement = self.shared.next_announcement(INTEREST_SYMBOLS_PER_CALL);
-        let outcome = self.script.announce(connection, &announcement).await?;
+        let now = self.clock.elapsed();
+        let recompute = now.saturating_sub(self.recomputed) >= RECOMPUTE_INTERVAL;
+        let outcome = self
+            .script
+            .announce(connection, &announcement, recompute)
+            .await?;
         match outcome {
-            Outcome::Applied => self.shared.count_call(true),
+            Outcome::Applied => {
+                if recompute {
+                    self.recomputed = now;
+                }
+                self.shared.count_call(true);
+            }
             // The lease ended while we were frozen or cut off, or Redis lost it.
             Outcome::Unknown => self.announced(Announced::forget),
         }

@@ -14,8 +14,8 @@
 //! * A symbol stays for a linger after its last subscriber here left, so that a client that reconnects, here or
 //!   on another node, causes no notice.
 //! * Nothing queues: changes that wait coalesce per symbol, and one call is under way at a time.
-//! * The script (`announce.lua`) is atomic, and the only writer: node sets carry leases, each call computes the
-//!   union of those that live, and publishes exactly where it changed. So the nodes heal what a dead one left.
+//! * The script (`announce.lua`) is atomic, and the only writer: node sets carry leases, each call brings the union
+//!   to that of those that live, and publishes exactly where it changed. So the nodes heal what a dead one left.
 //! * An orderly exit leaves the node's set to expire within a linger: its clients are about to subscribe elsewhere.
 //!   Where no other node is registered the union expires with it, and no notice tells so.
 //!
@@ -107,6 +107,7 @@ impl Interest {
             servers: redis,
             shared,
             clock,
+            recomputed: Duration::ZERO,
         };
         Self {
             metrics,

@@ -100,7 +100,8 @@ impl AnnounceScript {
         }
     }
 
-    /// Carries out an announcement and renews the leases.
+    /// Carries out an announcement and renews the leases. With `recompute` the union is computed from all nodes,
+    /// as it is with a full set and after a node died; without, from what changed.
     ///
     /// # Errors
     /// It may have been carried out or not. Connect anew and send the full set.
@@ -108,6 +109,7 @@ impl AnnounceScript {
         &mut self,
         connection: &mut impl ConnectionLike,
         announcement: &Announcement,
+        recompute: bool,
     ) -> Result<Outcome, CallError> {
         match announcement {
             Announcement::Full(symbols) => self.replace(connection, symbols).await,
@@ -118,7 +120,8 @@ impl AnnounceScript {
                 after,
             } => {
                 let mut call = self.begin(LIVING);
-                call.arg(*before).arg(*after).arg(added.len());
+                call.arg(*before).arg(*after);
+                call.arg(u8::from(recompute)).arg(added.len());
                 added.iter().chain(removed).for_each(|symbol| {
                     call.arg(&**symbol);
                 });
@@ -138,7 +141,7 @@ impl AnnounceScript {
         count: usize,
     ) -> Result<Outcome, CallError> {
         let mut call = self.begin(LEAVING);
-        call.arg(count).arg(count).arg(0);
+        call.arg(count).arg(count).arg(0).arg(0);
         invoke(&call, connection).await
     }
 
@@ -165,7 +168,8 @@ impl AnnounceScript {
             }
         }
         let mut call = self.begin(LIVING);
-        call.key(&staged).arg(0).arg(symbols.len()).arg(0);
+        call.key(&staged);
+        call.arg(0).arg(symbols.len()).arg(1).arg(0);
         match invoke(&call, connection).await {
             Ok(Outcome::Unknown) => Err(CallError::Tampered),
             invoked => invoked,
