@@ -79,6 +79,33 @@ pub(crate) fn interest_is_told_through_it() {
     }
 }
 
+/// Far more than is read ahead.
+pub(crate) fn a_flood_arrives_whole() {
+    const UPDATES: usize = 100_000;
+    const PER_PIPELINE: usize = 1_000;
+    let nodes = cluster::start(1);
+    let engine = start(&nodes[0]);
+    let _client = engine.subscriber(&["TCS"]);
+    until_subscribed(&nodes, &["TCS"]);
+    let mut publisher = nodes[0].connection();
+    let mut pipeline = redis::pipe();
+    for _ in 0..PER_PIPELINE {
+        pipeline
+            .cmd("SPUBLISH")
+            .arg("market:TCS")
+            .arg(r#"{"type":"price_update","data":1}"#)
+            .ignore();
+    }
+    for _ in 0..UPDATES / PER_PIPELINE {
+        pipeline.exec(&mut publisher).unwrap();
+    }
+    until("all have come", || {
+        let counted = engine.metric("tickwire_ingest_updates_total{source=\"redis\"}");
+        (counted == UPDATES as f64).then_some(())
+    });
+    until_ready(&engine);
+}
+
 /// Nothing is closed, so only its silence tells; the other node's symbols go on.
 pub(crate) fn a_node_that_freezes() {
     let nodes = cluster::start(2);

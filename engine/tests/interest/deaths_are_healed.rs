@@ -1,5 +1,6 @@
 //! Whoever dies without a word, a node or Redis, the union becomes right again by itself.
 
+use redis::Commands;
 use rustix::process::Signal;
 
 use crate::backend::Backend;
@@ -32,7 +33,7 @@ pub(crate) fn the_last_node_is_killed() {
     let killed = now();
     backend.until_active(&[]);
     assert!(killed.elapsed().as_secs() < 16, "{:?}", killed.elapsed());
-    let keys: Vec<String> = redis::Commands::keys(&mut backend.redis.connection(), "*").unwrap();
+    let keys: Vec<String> = backend.redis.connection().keys("*").unwrap();
     assert!(keys.is_empty(), "{keys:?}");
 }
 
@@ -50,6 +51,29 @@ pub(crate) fn a_node_is_frozen() {
     assert!(resumed.elapsed().as_secs() < 5, "{:?}", resumed.elapsed());
     backend.until_told("ITC", &["subscribe", "unsubscribe", "subscribe"]);
     assert_eq!(backend.told_of("TCS"), ["subscribe"]);
+}
+
+/// Nobody else writes these keys; what somebody did all the same does not last.
+pub(crate) fn a_damaged_union() {
+    let backend = Backend::start();
+    let node = backend.node(&[]);
+    let _client = node.subscriber(&["TCS"]);
+    backend.until_active(&["TCS"]);
+    let mut connection = backend.redis.connection();
+    connection
+        .sadd::<_, _, ()>("subscriptions:active", "ALIEN")
+        .unwrap();
+    connection
+        .srem::<_, _, ()>("subscriptions:active", "TCS")
+        .unwrap();
+    backend.until_active(&["TCS"]);
+    backend.until_told("ALIEN", &["unsubscribe"]);
+
+    connection
+        .del::<_, ()>(&["subscriptions:active", "subscriptions:nodes"])
+        .unwrap();
+    backend.until_active(&["TCS"]);
+    assert_eq!(backend.members("subscriptions:nodes").len(), 1);
 }
 
 pub(crate) fn redis_loses_everything() {

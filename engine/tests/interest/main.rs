@@ -55,6 +55,7 @@ const SCENARIOS: &[Scenario] = &[
         deaths_are_healed::the_last_node_is_killed,
     ),
     ("a_node_is_frozen", deaths_are_healed::a_node_is_frozen),
+    ("a_damaged_union", deaths_are_healed::a_damaged_union),
     (
         "redis_loses_everything",
         deaths_are_healed::redis_loses_everything,
@@ -86,6 +87,10 @@ const SCENARIOS: &[Scenario] = &[
     (
         "the_configured_cluster_node_dies",
         a_cluster_serves_as_one::the_configured_node_dies,
+    ),
+    (
+        "a_flood_on_a_cluster_arrives_whole",
+        a_cluster_serves_as_one::a_flood_arrives_whole,
     ),
     ("slots_that_move", a_cluster_serves_as_one::slots_that_move),
     (
