@@ -173,6 +173,10 @@ const _: () = assert!(SUBMISSION_ENTRIES as usize >= 2 * CHUNK_OPERATIONS);
 /// Memory one connection holds while it is idle, on the plain transport.
 pub const IDLE_CONNECTION_BYTES: u64 = 512;
 
+/// Memory one watched symbol holds where it is told to Redis and followed by the source: its name and an entry in
+/// each of the sets, doubled for growing tables.
+pub const INTEREST_SYMBOL_BYTES: u64 = 512;
+
 /// What an operator can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -222,6 +226,11 @@ impl MemoryBound {
                     shards * u64::from(RECEIVE_BUFFERS) * u64::from(RECEIVE_BUFFER_BYTES),
                 ),
                 ("mailboxes", shards * mailbox * publication),
+                // As many channels again as may be published exist by subscription, and as many linger.
+                (
+                    "interest",
+                    (2 * shards + 1) * topics * INTEREST_SYMBOL_BYTES,
+                ),
             ],
         }
     }

@@ -46,6 +46,10 @@ const SCENARIOS: &[Scenario] = &[
         moving_clients_cause_no_notice::a_drain_while_its_client_moves,
     ),
     (
+        "a_drain_while_redis_is_frozen",
+        moving_clients_cause_no_notice::a_drain_while_redis_is_frozen,
+    ),
+    (
         "the_last_node_that_ends_in_order",
         moving_clients_cause_no_notice::the_last_node_that_ends_in_order,
     ),

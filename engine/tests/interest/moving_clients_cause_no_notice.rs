@@ -4,7 +4,8 @@ use redis::Commands;
 use rustix::process::Signal;
 
 use crate::backend::Backend;
-use crate::harness::until;
+use crate::cluster;
+use crate::harness::{now, until};
 
 pub(crate) fn a_client_that_reconnects() {
     let backend = Backend::start();
@@ -40,6 +41,23 @@ pub(crate) fn a_drain_while_its_client_moves() {
     backend.until_told("ITC", &["subscribe", "unsubscribe"]);
     backend.until_active(&["TCS"]);
     assert_eq!(backend.told_of("TCS"), ["subscribe"]);
+}
+
+/// The last word to Redis is not waited for when Redis does not answer.
+pub(crate) fn a_drain_while_redis_is_frozen() {
+    let backend = Backend::start();
+    let mut node = backend.node(&["--drain-grace", "0", "--drain-timeout", "3s"]);
+    let _deaf = node.subscriber(&["TCS"]);
+    backend.until_active(&["TCS"]);
+    cluster::freeze(&backend.redis, true);
+    node.signal(Signal::TERM);
+    let ordered = now();
+    assert_eq!(node.wait().code(), Some(0));
+    assert!(
+        ordered.elapsed().as_secs_f32() < 4.0,
+        "{:?}",
+        ordered.elapsed()
+    );
 }
 
 pub(crate) fn the_last_node_that_ends_in_order() {

@@ -99,19 +99,24 @@ impl Parts {
 
     fn set_updates(&self, up: bool) {
         self.updates.set(up);
-        self.tell(up);
+        self.tell();
     }
 
     fn set_symbols(&self, up: bool) {
         self.symbols.set(up);
-        self.tell(up);
+        self.tell();
     }
 
-    fn tell(&self, up: bool) {
+    /// Something is wrong, also if it has never been right: until then the source is starting.
+    fn fail(&self) {
+        self.state.set(SourceHealth::Down);
+    }
+
+    fn tell(&self) {
         if self.updates.get() && self.symbols.get() {
             self.state.set(SourceHealth::Up);
-        } else if !up {
-            self.state.set(SourceHealth::Down);
+        } else if self.state.health() == SourceHealth::Up {
+            self.fail();
         }
     }
 }
@@ -147,6 +152,7 @@ async fn keep_connected(
             Err(lost) => lost,
         };
         parts.set_updates(false);
+        parts.fail();
         outage.log(&server, &lost);
         let wait = backoff.next_wait();
         debug!(?wait, "waiting before the next attempt to connect to Redis");

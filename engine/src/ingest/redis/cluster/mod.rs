@@ -132,6 +132,7 @@ pub(super) async fn follow_shards(
         });
         coverage.has_all_slots.set(topology.has_all_slots());
         if !topology.has_all_slots() {
+            coverage.parts.fail();
             warn!("slots of the cluster have no master: what is published there does not arrive");
         }
         for address in topology.masters() {
@@ -181,6 +182,9 @@ impl Coverage {
     fn set(&self, address: &Address, is_up: bool) {
         if let Some(up) = self.up.borrow_mut().get_mut(address) {
             *up = is_up;
+        }
+        if !is_up {
+            self.parts.fail();
         }
         self.tell();
     }
