@@ -1,16 +1,19 @@
 //! The one script that changes what Redis knows of the interest, and how it is called.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{RedisError, Script};
+use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind};
 use tokio::time::timeout;
 
 use super::announced::Announcement;
 use crate::clock::Clock;
 use crate::limits::{INTEREST_LINGER, INTEREST_SYMBOLS_PER_CALL, INTEREST_SYMBOLS_PER_NOTICE};
+
+const SOURCE: &str = include_str!("announce.lua");
 
 /// A node that has not renewed for this long is dead: three renewals.
 const LEASE: Duration = Duration::from_secs(10);
@@ -18,7 +21,7 @@ const LEASE: Duration = Duration::from_secs(10);
 /// The union outlives the last node by this much. More than [`LEASE`], so that a node finds what to take back.
 const LEASE_UNION: Duration = Duration::from_secs(15);
 
-/// For one command, the connection's own attempts included. The next call then sends everything anew.
+/// For one call, the connection's own attempts included. The next call then sends everything anew.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether a call was carried out.
@@ -75,6 +78,7 @@ const LEAVING: Leases = Leases {
 
 /// The script and the names that it is called with.
 pub(super) struct AnnounceScript {
+    /// Knows its hash.
     script: Script,
     node: String,
     active: String,
@@ -90,7 +94,7 @@ impl AnnounceScript {
     /// `node` is this process's id. All keys begin with `key_prefix`.
     pub(super) fn new(key_prefix: &str, node: String) -> Self {
         Self {
-            script: Script::new(include_str!("announce.lua")),
+            script: Script::new(SOURCE),
             active: format!("{key_prefix}subscriptions:active"),
             nodes: format!("{key_prefix}subscriptions:nodes"),
             own: format!("{key_prefix}subscriptions:node:{node}"),
@@ -120,12 +124,11 @@ impl AnnounceScript {
                 after,
             } => {
                 let mut call = self.begin(LIVING);
-                call.arg(*before).arg(*after);
-                call.arg(u8::from(recompute)).arg(added.len());
-                added.iter().chain(removed).for_each(|symbol| {
-                    call.arg(&**symbol);
-                });
-                invoke(&call, connection).await
+                call.numbers([*before, *after, usize::from(recompute), added.len()]);
+                let symbols = added.iter().chain(removed);
+                call.arguments
+                    .extend(symbols.map(|symbol| Cow::from(&**symbol)));
+                call.invoke(connection).await
             }
         }
     }
@@ -141,8 +144,8 @@ impl AnnounceScript {
         count: usize,
     ) -> Result<Outcome, CallError> {
         let mut call = self.begin(LEAVING);
-        call.arg(count).arg(count).arg(0).arg(0);
-        invoke(&call, connection).await
+        call.numbers([count, count, 0, 0]);
+        call.invoke(connection).await
     }
 
     /// Stages the full set in parts, then puts it in place at once: the backend sees no half of it.
@@ -168,38 +171,68 @@ impl AnnounceScript {
             }
         }
         let mut call = self.begin(LIVING);
-        call.key(&staged);
-        call.arg(0).arg(symbols.len()).arg(1).arg(0);
-        match invoke(&call, connection).await {
+        call.keys.push(&staged);
+        call.numbers([0, symbols.len(), 1, 0]);
+        match call.invoke(connection).await {
             Ok(Outcome::Unknown) => Err(CallError::Tampered),
             invoked => invoked,
         }
     }
 
-    fn begin(&self, leases: Leases) -> redis::ScriptInvocation<'_> {
-        let mut call = self.script.prepare_invoke();
-        for key in [&self.active, &self.nodes, &self.own, &self.scratch] {
-            call.key(key);
-        }
-        call.arg(&self.node).arg(Clock::wall().to_string());
+    fn begin(&self, leases: Leases) -> Call<'_> {
+        let mut arguments = vec![Cow::from(&self.node), Cow::from(Clock::wall().to_string())];
         for lease in [leases.node, leases.union, leases.union_alone] {
-            call.arg(milliseconds(lease));
+            arguments.push(milliseconds(lease).to_string().into());
         }
-        call.arg(INTEREST_SYMBOLS_PER_NOTICE);
-        call
+        arguments.push(INTEREST_SYMBOLS_PER_NOTICE.to_string().into());
+        Call {
+            hash: self.script.get_hash(),
+            keys: vec![&self.active, &self.nodes, &self.own, &self.scratch],
+            arguments,
+        }
     }
 }
 
-/// Calls by the script's hash, and loads it where Redis does not know it.
-async fn invoke(
-    call: &redis::ScriptInvocation<'_>,
-    connection: &mut impl ConnectionLike,
-) -> Result<Outcome, CallError> {
-    match timeout(CALL_TIMEOUT, call.invoke_async::<u8>(connection)).await {
-        Ok(Ok(1)) => Ok(Outcome::Applied),
-        Ok(Ok(_)) => Ok(Outcome::Unknown),
-        Ok(Err(error)) => Err(CallError::Redis(error)),
-        Err(_) => Err(CallError::Timeout),
+/// One call of the script.
+struct Call<'a> {
+    hash: &'a str,
+    keys: Vec<&'a str>,
+    arguments: Vec<Cow<'a, str>>,
+}
+
+impl Call<'_> {
+    fn numbers(&mut self, numbers: [usize; 4]) {
+        let texts = numbers.iter().map(|number| Cow::from(number.to_string()));
+        self.arguments.extend(texts);
+    }
+
+    /// By the script's hash, and by its text where Redis does not know it: `SCRIPT LOAD` would have to reach every
+    /// master of a cluster, this needs the one that has the keys.
+    async fn invoke(&self, connection: &mut impl ConnectionLike) -> Result<Outcome, CallError> {
+        let by_hash_or_text = async {
+            let by_hash = self.command("EVALSHA", self.hash);
+            match by_hash.query_async::<u8>(connection).await {
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    self.command("EVAL", SOURCE).query_async(connection).await
+                }
+                answered => answered,
+            }
+        };
+        match timeout(CALL_TIMEOUT, by_hash_or_text).await {
+            Ok(Ok(1)) => Ok(Outcome::Applied),
+            Ok(Ok(_)) => Ok(Outcome::Unknown),
+            Ok(Err(error)) => Err(CallError::Redis(error)),
+            Err(_) => Err(CallError::Timeout),
+        }
+    }
+
+    fn command(&self, verb: &str, script: &str) -> Cmd {
+        let mut command = redis::cmd(verb);
+        command.arg(script).arg(self.keys.len()).arg(&self.keys);
+        self.arguments.iter().for_each(|argument| {
+            command.arg(&**argument);
+        });
+        command
     }
 }
 
