@@ -8,6 +8,8 @@
 //! 3. [`shard`] finds the groups that want it and yields one send per client, touching no socket;
 //! 4. [`driver`] turns those into system calls, 64 sends at a time.
 //!
+//! What clients watch goes the other way: [`interest`] collects it from the shards and tells the backend.
+//!
 //! [`control`] answers operators, [`config`] says what they chose, [`limits`] what everything is bounded
 //! by, and [`run`] puts it all together. The shard knows no driver and ingest knows no shard; both know the
 //! mailbox between them.
@@ -17,6 +19,7 @@ pub mod config;
 pub mod control;
 pub mod driver;
 pub mod ingest;
+pub mod interest;
 pub mod limits;
 pub mod logging;
 pub mod mailbox;

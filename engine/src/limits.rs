@@ -134,6 +134,26 @@ pub const REDIS_MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Orders of the control channel that wait for the shards. One more is lost, and counted.
 pub const ORDERS_MAX: usize = 2 * REDIS_MESSAGES_BUDGET;
 
+/// Names in one `SUBSCRIBE` or `UNSUBSCRIBE` of per-symbol channels; more go with the next. Redis answers each
+/// name, and other clients of it wait meanwhile.
+pub const REDIS_SUBSCRIBE_NAMES_MAX: usize = 500;
+
+/// How long a symbol that lost its last subscriber here stays in what this node tells the backend: a client
+/// that reconnects within it causes no notice. At most [`Limits::topics_max`] symbols linger; of more, the one
+/// that lost its subscriber first goes at once.
+pub const INTEREST_LINGER: Duration = Duration::from_secs(5);
+
+/// Symbols that one call of the interest script carries; more go with the next call. Redis serves nobody else
+/// while a script runs: this many take it a few milliseconds.
+pub const INTEREST_SYMBOLS_PER_CALL: usize = 10_000;
+
+/// Symbols in one notice to the backend; more go with another notice.
+pub const INTEREST_SYMBOLS_PER_NOTICE: usize = 1_000;
+
+/// For the last word to Redis at the end of a drain, taken from the drain's time. Beyond it the lease of what
+/// this node watched ends by itself.
+pub const INTEREST_LEAVE_MAX: Duration = Duration::from_millis(500);
+
 /// Open admin connections: scrapers, probes, publishers. One more is closed unanswered.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 
@@ -154,6 +174,10 @@ const _: () = assert!(SUBMISSION_ENTRIES as usize >= 2 * CHUNK_OPERATIONS);
 
 /// Memory one connection holds while it is idle, on the plain transport.
 pub const IDLE_CONNECTION_BYTES: u64 = 512;
+
+/// Memory one watched symbol holds where it is told to Redis and followed by the source: its name and an entry in
+/// each of the sets, doubled for growing tables.
+pub const INTEREST_SYMBOL_BYTES: u64 = 512;
 
 /// What an operator can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,6 +256,11 @@ impl MemoryBound {
                     shards * u64::from(RECEIVE_BUFFERS) * u64::from(RECEIVE_BUFFER_BYTES),
                 ),
                 ("mailboxes", shards * mailbox * publication),
+                // As many channels again as may be published exist by subscription, and as many linger.
+                (
+                    "interest",
+                    (2 * shards + 1) * topics * INTEREST_SYMBOL_BYTES,
+                ),
             ],
         }
     }

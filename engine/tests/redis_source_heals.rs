@@ -17,7 +17,7 @@ use std::time::Duration;
 use redis_server::RedisServer;
 use tickwire_engine::clock::Clock;
 use tickwire_engine::config::{RedisConfig, RedisUrl};
-use tickwire_engine::ingest::redis::RedisPublisher;
+use tickwire_engine::ingest::redis::{RedisPublisher, RedisServers};
 use tickwire_engine::ingest::source_state::{SourceHealth, SourceState};
 use tickwire_engine::ingest::{self, IngestMetrics, Pipeline, PipelineConfig, Source};
 use tickwire_engine::mailbox::{MailboxConfig, MailboxReceiver, WakeShard, mailbox};
@@ -259,8 +259,9 @@ impl Ingest {
             let pipeline = Pipeline::new(pipeline_config, Clock::start(), vec![sender]);
             let pipeline = Rc::new(RefCell::new(pipeline));
             let state = SourceState::starting(Source::Redis);
+            let servers = Rc::new(RedisServers::new(config));
             let (orders, _orders_given) = tokio::sync::mpsc::channel(1);
-            let source = ingest::redis::run(config, pipeline.clone(), state.clone(), orders);
+            let source = ingest::redis::run(servers, pipeline.clone(), state.clone(), orders, None);
             let show = async {
                 loop {
                     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -316,7 +317,7 @@ impl Publisher {
         let config = redis_config(url);
         let (publications, mut received) = tokio::sync::mpsc::unbounded_channel();
         let thread = EndedThread::start(async move || {
-            let publisher = RedisPublisher::new(config);
+            let publisher = RedisPublisher::new(Rc::new(RedisServers::new(config)));
             while let Some((payload, reply)) = received.recv().await {
                 let payload: String = payload;
                 let published = publisher.publish(payload.as_bytes()).await;
@@ -385,6 +386,9 @@ fn redis_config(url: &str) -> RedisConfig {
     RedisConfig {
         url: RedisUrl::parse(url).unwrap(),
         channel_updates,
+        key_prefix: String::new(),
+        per_symbol_channels: false,
+        cluster: false,
     }
 }
 

@@ -102,6 +102,51 @@ struct Arguments {
     )]
     redis_channel_updates: Option<String>,
 
+    /// Begins the name of every key that is written to Redis [default: none]
+    ///
+    /// So that two deployments share a Redis: prod: makes the set of watched symbols
+    /// prod:subscriptions:active. All nodes of a deployment have the same one. Without
+    /// --redis-url it has no effect.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "PREFIX",
+        help_heading = "Sources"
+    )]
+    redis_key_prefix: Option<String>,
+
+    /// Subscribe to Redis channel market:SYMBOL of each watched symbol [default: false]
+    ///
+    /// Beside the channel of updates; only symbols that a client of this process watches.
+    /// For publishers that write each symbol to a channel of its own: Redis then sends a
+    /// node what it needs, and no more. Needs --redis-url.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Sources"
+    )]
+    per_symbol_channels: Option<String>,
+
+    /// The server of --redis-url belongs to a Redis Cluster [default: false]
+    ///
+    /// One node's address is enough, the others are found. Per-symbol channels are sharded
+    /// ones (SSUBSCRIBE, SPUBLISH). Needs a hash tag in --redis-key-prefix, such as {md}:,
+    /// Redis 7 or Valkey, and database 0.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Sources"
+    )]
+    redis_cluster: Option<String>,
+
     /// Run or tune the built-in feed [default: symbols=50,rate=50,seed=7; off with Redis]
     ///
     /// symbols: how many it publishes. rate: updates a second over all symbols together;
@@ -355,13 +400,16 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn into_pairs(self) -> [(&'static str, Option<String>); 24] {
+    fn into_pairs(self) -> [(&'static str, Option<String>); 27] {
         let policies = (!self.policy.is_empty()).then(|| self.policy.join(","));
         [
             (key::LISTEN, self.listen),
             (key::ADMIN_LISTEN, self.admin_listen),
             (key::REDIS_URL, self.redis_url),
             (key::REDIS_CHANNEL_UPDATES, self.redis_channel_updates),
+            (key::REDIS_KEY_PREFIX, self.redis_key_prefix),
+            (key::PER_SYMBOL_CHANNELS, self.per_symbol_channels),
+            (key::REDIS_CLUSTER, self.redis_cluster),
             (key::SIMULATE, self.simulate),
             (key::CORES, self.cores),
             (key::DRIVER, self.driver),

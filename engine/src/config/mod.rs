@@ -25,7 +25,7 @@ use std::time::Duration;
 use crate::limits::{DRAIN_CLOSE_MAX, Limits, QueueLimits};
 use crate::policy::Policies;
 pub use error::ConfigError;
-use layers::Layers;
+use layers::{Layers, Origin};
 pub use redis_url::RedisUrl;
 
 /// The engine's configuration.
@@ -77,6 +77,12 @@ pub struct RedisConfig {
     pub url: RedisUrl,
     /// The Pub/Sub channel of updates.
     pub channel_updates: String,
+    /// Begins the name of every key that is written; may be empty.
+    pub key_prefix: String,
+    /// Subscribe to the channel of each symbol that a client watches.
+    pub per_symbol_channels: bool,
+    /// The server is a node of a Redis Cluster; `key_prefix` then has a hash tag.
+    pub cluster: bool,
 }
 
 /// The built-in feed.
@@ -121,6 +127,9 @@ mod key {
     pub(super) const ADMIN_LISTEN: &str = "admin-listen";
     pub(super) const REDIS_URL: &str = "redis-url";
     pub(super) const REDIS_CHANNEL_UPDATES: &str = "redis-channel-updates";
+    pub(super) const REDIS_KEY_PREFIX: &str = "redis-key-prefix";
+    pub(super) const PER_SYMBOL_CHANNELS: &str = "per-symbol-channels";
+    pub(super) const REDIS_CLUSTER: &str = "redis-cluster";
     pub(super) const SIMULATE: &str = "simulate";
     pub(super) const CORES: &str = "cores";
     pub(super) const DRIVER: &str = "driver";
@@ -141,11 +150,14 @@ mod key {
     pub(super) const LOG: &str = "log";
     pub(super) const LOG_FORMAT: &str = "log-format";
 
-    pub(super) const ALL: [&str; 23] = [
+    pub(super) const ALL: [&str; 26] = [
         LISTEN,
         ADMIN_LISTEN,
         REDIS_URL,
         REDIS_CHANNEL_UPDATES,
+        REDIS_KEY_PREFIX,
+        PER_SYMBOL_CHANNELS,
+        REDIS_CLUSTER,
         SIMULATE,
         CORES,
         DRIVER,
@@ -344,11 +356,49 @@ fn redis(layers: &Layers) -> Result<Option<RedisConfig>, ConfigError> {
     let channel_updates = layers
         .take(key::REDIS_CHANNEL_UPDATES, values::redis_channel)?
         .unwrap_or_else(|| REDIS_CHANNEL_UPDATES.to_owned());
+    let key_prefix = layers
+        .take(key::REDIS_KEY_PREFIX, values::redis_key_prefix)?
+        .unwrap_or_default();
     let url = layers.take(key::REDIS_URL, RedisUrl::parse)?;
-    Ok(url.map(|url| RedisConfig {
+    let per_symbol_channels = redis_choice(layers, key::PER_SYMBOL_CHANNELS, url.is_some())?;
+    let cluster = redis_choice(layers, key::REDIS_CLUSTER, url.is_some())?;
+    let Some(url) = url else {
+        return Ok(None);
+    };
+    if let Some(origin) = &cluster {
+        url.check_cluster()
+            .map_err(|reason| origin.clone().refuse(reason))?;
+        if !values::has_hash_tag(&key_prefix) {
+            return Err(origin.clone().refuse(format!(
+                "the keys of one script must share a slot; give --{} a hash tag, such as {{md}}:",
+                key::REDIS_KEY_PREFIX
+            )));
+        }
+    }
+    Ok(Some(RedisConfig {
         url,
         channel_updates,
+        key_prefix,
+        per_symbol_channels: per_symbol_channels.is_some(),
+        cluster: cluster.is_some(),
     }))
+}
+
+/// Where a choice that means nothing without Redis was made; `None` when it is off.
+fn redis_choice(
+    layers: &Layers,
+    name: &str,
+    has_redis: bool,
+) -> Result<Option<Origin>, ConfigError> {
+    let strongest = layers.take_all(name, values::boolean)?.into_iter().next();
+    match strongest {
+        Some((true, origin)) if !has_redis => Err(origin.refuse(format!(
+            "there is no Redis; give --{} too, or leave this out",
+            key::REDIS_URL
+        ))),
+        Some((true, origin)) => Ok(Some(origin)),
+        _ => Ok(None),
+    }
 }
 
 /// The feed runs when it was asked for, and when nobody said anything and there is no other source.

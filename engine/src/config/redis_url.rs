@@ -40,6 +40,22 @@ impl RedisUrl {
         }
     }
 
+    /// Refuses what a Redis Cluster does not have.
+    pub(super) fn check_cluster(&self) -> Result<(), String> {
+        if matches!(self.info.addr(), ConnectionAddr::Unix(_)) {
+            return Err(
+                "the nodes of a cluster are reached by their addresses; give redis://host:port in --redis-url"
+                    .to_owned(),
+            );
+        }
+        match self.info.redis_settings().db() {
+            0 => Ok(()),
+            database => Err(format!(
+                "a cluster has database 0 only; leave /{database} out of --redis-url"
+            )),
+        }
+    }
+
     /// What the client connects to, with the credentials.
     #[must_use]
     pub fn connection_info(&self) -> &ConnectionInfo {

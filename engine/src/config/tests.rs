@@ -110,6 +110,16 @@ const PRECEDENCE: [Precedence; key::ALL.len()] = [
             .map_or("none", |redis| &redis.channel_updates)
             .to_owned()
     }),
+    ("redis-key-prefix", ["{a}", "{b}", "{c}"], |config| {
+        config.redis.as_ref().unwrap().key_prefix.clone()
+    }),
+    ("per-symbol-channels", ["true", "false", "true"], |config| {
+        let redis = config.redis.as_ref().unwrap();
+        redis.per_symbol_channels.to_string()
+    }),
+    ("redis-cluster", ["true", "false", "true"], |config| {
+        config.redis.as_ref().unwrap().cluster.to_string()
+    }),
     (
         "simulate",
         ["symbols=1", "symbols=2", "symbols=3"],
@@ -192,9 +202,14 @@ fn flag_beats_environment_beats_file_for_every_setting() {
         let flag = format!("--{key}={strong}");
         let variable = (environment::name_of(key), middle);
         let line = format!("{key} = \"{weak}\"\n");
-        // Without a server its channel does not show.
+        // Without a server what is about it does not show, and a cluster needs a prefix.
         let server = ("TICKWIRE_REDIS_URL", "redis://server");
-        let needs_server = key == "redis-channel-updates";
+        let prefix = ("TICKWIRE_REDIS_KEY_PREFIX", "{md}:");
+        let needed = match key {
+            "redis-cluster" => vec![server, prefix],
+            "redis-channel-updates" | "redis-key-prefix" | "per-symbol-channels" => vec![server],
+            _ => vec![],
+        };
         for (with_flag, with_variable, with_file) in [
             (true, true, true),
             (true, true, false),
@@ -209,7 +224,7 @@ fn flag_beats_environment_beats_file_for_every_setting() {
             } else {
                 vec![]
             };
-            let mut environment = if needs_server { vec![server] } else { vec![] };
+            let mut environment = needed.clone();
             if with_variable {
                 environment.push((&variable.0, variable.1));
             }
@@ -384,6 +399,10 @@ fn every_refusal_names_its_place_and_its_remedy() {
             "a b",
             "such as market-data:updates",
         ),
+        ("redis-key-prefix", "a b", "such as {md}:"),
+        ("per-symbol-channels", "maybe", "give true or false"),
+        ("per-symbol-channels", "true", "give --redis-url too"),
+        ("redis-cluster", "true", "give --redis-url too"),
         ("simulate", "symbols=0", "give symbols=50,rate=50,seed=7"),
         ("simulate", "symbols", "give symbols=50,rate=50,seed=7"),
         ("simulate", "rate=0", "no rate above 0"),
@@ -516,6 +535,35 @@ fn every_refusal_names_its_place_and_its_remedy() {
     let message = flags(&["--coalesce-mx=1ms"]).unwrap_err().to_string();
     assert!(message.contains("'--coalesce-max'"), "{message}");
     assert!(flags(&["stray"]).is_err());
+}
+
+#[test]
+fn a_cluster_needs_a_hash_tag_addresses_and_the_only_database() {
+    let refusal = |url: &str, prefix: &str| {
+        let url = format!("--redis-url={url}");
+        let prefix = format!("--redis-key-prefix={prefix}");
+        flags(&["--redis-cluster", &url, &prefix]).map_err(|error| error.to_string())
+    };
+    for prefix in ["{md}:", "a{b}", "{{}"] {
+        let redis = refusal("redis://a", prefix).unwrap().redis.unwrap();
+        assert!(redis.cluster && redis.key_prefix == prefix, "{prefix}");
+    }
+    for (url, prefix, remedy) in [
+        ("redis://a", "", "give --redis-key-prefix a hash tag"),
+        ("redis://a", "md:", "such as {md}:"),
+        ("redis://a", "{}:", "such as {md}:"),
+        ("redis://a", "}md{", "such as {md}:"),
+        ("redis://a/2", "{md}:", "leave /2 out"),
+        ("redis+unix:///a", "{md}:", "give redis://host:port"),
+    ] {
+        let message = refusal(url, prefix).unwrap_err();
+        assert!(
+            message.starts_with("--redis-cluster: ") && message.contains(remedy),
+            "{url} {prefix}: {message}"
+        );
+    }
+    // A choice that is off needs nothing.
+    assert!(flags(&["--redis-cluster=false", "--per-symbol-channels=false"]).is_ok());
 }
 
 #[test]

@@ -199,6 +199,24 @@ fn namespace(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+pub(super) fn redis_key_prefix(text: &str) -> Result<String, String> {
+    if text.contains(char::is_whitespace) || text.contains(char::is_control) {
+        return Err(format!(
+            "`{text}` is no prefix of key names; give one without spaces, such as {{md}}:"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether all keys that begin so have one slot in a Redis Cluster: something stands between the first `{` and
+/// the first `}` behind it.
+pub(super) fn has_hash_tag(prefix: &str) -> bool {
+    prefix
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'))
+        .is_some_and(|(tag, _)| !tag.is_empty())
+}
+
 /// CPU numbers that an affinity mask can hold (`CPU_SETSIZE`).
 const CORE_MAX: usize = 1023;
 

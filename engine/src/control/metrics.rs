@@ -17,6 +17,7 @@ use super::process::ProcessReading;
 use crate::ingest::orders::Ordered;
 use crate::ingest::source_state::SourceHealth;
 use crate::ingest::{IngestMetrics, Source};
+use crate::interest::InterestCounts;
 use crate::shard::histogram::DurationHistogram;
 use crate::shard::metrics::{Action, Counters, HandshakeResult, ShardMetrics};
 use crate::shard::{CloseReason, Ledger};
@@ -35,6 +36,7 @@ pub(super) struct Scrape {
     pub(super) ingest: IngestMetrics,
     /// By name; 1 = up.
     pub(super) sources: Vec<(&'static str, u64)>,
+    pub(super) interest: InterestCounts,
     pub(super) process: ProcessReading,
     pub(super) started_unix_seconds: f64,
 }
@@ -53,6 +55,7 @@ impl Scrape {
                 .iter()
                 .map(|source| (source.name(), up(source.health())))
                 .collect(),
+            interest: state.interest.read(),
             process: ProcessReading::take(),
             started_unix_seconds: state.started_unix_seconds,
         }
@@ -72,6 +75,7 @@ impl Collector for Scrape {
         let out = &mut Exposition::new(encoder);
         self.encode_clients(out)?;
         self.encode_ingest(out)?;
+        self.encode_interest(out)?;
         self.encode_ledger(out)?;
         self.encode_traffic(out)?;
         self.encode_latency(out)?;
@@ -171,6 +175,19 @@ impl Scrape {
             self.sources
                 .iter()
                 .map(|&(source, up)| ([("source", source)], up)),
+        )
+    }
+
+    fn encode_interest(&self, out: &mut Exposition<'_>) -> fmt::Result {
+        out.gauge(
+            "tickwire_interest_symbols",
+            "Symbols that Redis is told this node watches, those that linger included.",
+            self.interest.symbols,
+        )?;
+        out.counters(
+            "tickwire_interest_publishes_total",
+            "Attempts to tell Redis what this node watches, by result.",
+            labelled("result", InterestCounts::RESULTS, self.interest.publishes),
         )
     }
 

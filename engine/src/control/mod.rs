@@ -37,6 +37,7 @@ use crate::driver::command::ShardHandle;
 use crate::ingest::Pipeline;
 use crate::ingest::redis::RedisPublisher;
 use crate::ingest::source_state::SourceState;
+use crate::interest::InterestMetrics;
 use crate::limits::{ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_BYTES_MAX, RETRY_PAUSE_MS};
 use publish::Publishing;
 use shards::Shards;
@@ -59,33 +60,51 @@ pub struct AdminState {
     ready_requires_source: bool,
     shards: Shards,
     publishing: Publishing,
+    interest: InterestMetrics,
     started_unix_seconds: f64,
     /// Counts from when the engine came up.
     started: Clock,
 }
 
+/// What [`AdminState`] is made of.
+pub struct AdminParts {
+    /// In their order.
+    pub shards: Vec<ShardHandle>,
+    /// Where publications go without Redis.
+    pub pipeline: Rc<RefCell<Pipeline>>,
+    /// All of them.
+    pub sources: Vec<SourceState>,
+    /// Whether the process drains.
+    pub draining: Rc<Cell<bool>>,
+    /// Whom to tell that it shall.
+    pub drain_ordered: Rc<Notify>,
+    /// Where publications go.
+    pub redis: Option<RedisPublisher>,
+    /// This node is not ready while a source is away.
+    pub ready_requires_source: bool,
+    /// Counts what is told to Redis.
+    pub interest: InterestMetrics,
+}
+
+impl fmt::Debug for AdminParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminParts").finish_non_exhaustive()
+    }
+}
+
 impl AdminState {
-    /// Joins what is asked: the shards in their order, the pipeline, all sources, whether the process
-    /// drains, and whom to tell that it shall. With `redis`, publications go there instead of into the pipeline.
-    /// With `ready_requires_source` this node is not ready while a source is away.
+    /// Joins what is asked.
     #[must_use]
-    pub fn new(
-        shards: Vec<ShardHandle>,
-        pipeline: Rc<RefCell<Pipeline>>,
-        sources: Vec<SourceState>,
-        draining: Rc<Cell<bool>>,
-        drain_ordered: Rc<Notify>,
-        redis: Option<RedisPublisher>,
-        ready_requires_source: bool,
-    ) -> Self {
+    pub fn new(parts: AdminParts) -> Self {
         Self {
-            publishing: Publishing::new(pipeline.clone(), redis),
-            pipeline,
-            sources,
-            draining,
-            drain_ordered,
-            ready_requires_source,
-            shards: Shards::new(shards),
+            publishing: Publishing::new(parts.pipeline.clone(), parts.redis),
+            pipeline: parts.pipeline,
+            sources: parts.sources,
+            draining: parts.draining,
+            drain_ordered: parts.drain_ordered,
+            ready_requires_source: parts.ready_requires_source,
+            interest: parts.interest,
+            shards: Shards::new(parts.shards),
             started: Clock::start(),
             // Exact for 2^53 µs, which are 285 years.
             started_unix_seconds: Clock::wall().unix_micros() as f64 / 1e6,

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::*;
 use crate::config::{RedisConfig, RedisUrl};
 use crate::driver::command::ShardCommand;
+use crate::ingest::redis::RedisServers;
 use crate::ingest::source_state::SourceHealth;
 use crate::ingest::{PipelineConfig, Source};
 use crate::mailbox::{MailboxConfig, MailboxReceiver, WakeShard, mailbox};
@@ -203,6 +204,9 @@ fn with_redis_away_a_publication_is_refused_in_time() {
     let config = RedisConfig {
         url: RedisUrl::parse("redis://127.0.0.1:1").unwrap(),
         channel_updates: "c".to_owned(),
+        key_prefix: String::new(),
+        per_symbol_channels: false,
+        cluster: false,
     };
     let mut server = Server::start(&[], Some(config));
     let answer = server.request("POST /publish", "", PRICE.as_bytes());
@@ -332,15 +336,19 @@ impl Server {
                 draining: Rc::new(Cell::new(false)),
                 is_shard_stuck,
             };
-            let state = AdminState::new(
-                vec![shard],
-                Rc::new(RefCell::new(pipeline)),
-                parts.sources.clone(),
-                parts.draining.clone(),
-                Rc::default(),
-                redis.map(RedisPublisher::new),
-                false,
-            );
+            let state = AdminState::new(AdminParts {
+                shards: vec![shard],
+                pipeline: Rc::new(RefCell::new(pipeline)),
+                sources: parts.sources.clone(),
+                draining: parts.draining.clone(),
+                drain_ordered: Rc::default(),
+                redis: redis
+                    .map(RedisServers::new)
+                    .map(Rc::new)
+                    .map(RedisPublisher::new),
+                ready_requires_source: false,
+                interest: InterestMetrics::default(),
+            });
             tokio_uring::spawn(serve(listener, Rc::new(state)));
             while let Some((change, done)) = changes_received.recv().await {
                 change(&parts);

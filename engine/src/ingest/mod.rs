@@ -13,5 +13,6 @@ pub mod redis;
 pub mod simulated;
 pub mod source_state;
 mod topics;
+pub mod watched;
 
 pub use pipeline::{IngestMetrics, Pipeline, PipelineConfig, Published, Source};

@@ -40,7 +40,17 @@ impl fmt::Display for Banner<'_> {
         )?;
         write!(f, "  source  ")?;
         if let Some(redis) = &config.redis {
-            write!(f, " Redis {}, channel {}", redis.url, redis.channel_updates)?;
+            let cluster = if redis.cluster { " Cluster" } else { "" };
+            let symbols = if redis.per_symbol_channels {
+                " and one per watched symbol"
+            } else {
+                ""
+            };
+            write!(
+                f,
+                " Redis{cluster} {}, channel {}{symbols}",
+                redis.url, redis.channel_updates
+            )?;
         }
         if let Some(feed) = &config.simulate {
             let beside = if config.redis.is_some() { "; and" } else { "" };

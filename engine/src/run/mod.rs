@@ -27,15 +27,18 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control::{self, AdminState};
+use crate::control::{self, AdminParts, AdminState};
 use crate::driver::command::{DrainSchedule, ShardCommand, ShardHandle};
 use crate::driver::uring::{ListenError, Listeners, OpenConnections, WakeRing};
 use crate::ingest::orders::Order;
-use crate::ingest::redis::RedisPublisher;
+use crate::ingest::redis::{RedisPublisher, RedisServers};
 use crate::ingest::source_state::SourceState;
+use crate::ingest::watched::WatchedSymbols;
 use crate::ingest::{self, Pipeline, PipelineConfig, Source};
+use crate::interest::{Interest, InterestConfig};
 use crate::limits::{
-    DRAIN_CLOSE_MAX, MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, ORDERS_MAX, REFUSAL_SLOTS,
+    DRAIN_CLOSE_MAX, INTEREST_LEAVE_MAX, MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, ORDERS_MAX,
+    REFUSAL_SLOTS,
 };
 use crate::mailbox::{MailboxConfig, MailboxSender, mailbox};
 use crate::shard::ShardConfig;
@@ -149,6 +152,7 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
     let announcement = Announcement::new(&banner);
     let engine = Engine {
         config,
+        epoch,
         clock,
         shards,
         listeners: public.listeners,
@@ -186,6 +190,7 @@ fn exit_on_panic() {
 /// What the ingest thread takes over.
 struct Engine {
     config: Config,
+    epoch: String,
     clock: Clock,
     shards: Vec<StartedShard>,
     listeners: Vec<TcpListener>,
@@ -199,6 +204,7 @@ impl Engine {
     async fn serve(self) -> io::Result<()> {
         let Self {
             config,
+            epoch,
             clock,
             shards,
             listeners,
@@ -234,23 +240,49 @@ impl Engine {
         tokio_uring::spawn(refill_when_drained(drained, pipeline.clone()));
         let draining = Rc::new(Cell::new(false));
         let drain_ordered = Rc::new(Notify::new());
-        let (drain_grace, drain_timeout) = (config.drain_grace, config.drain_timeout);
+        let drain_grace = config.drain_grace;
+        // The last word to Redis comes after the drain, and within its time.
+        let drain_timeout = match &config.redis {
+            Some(_) => config.drain_timeout.saturating_sub(INTEREST_LEAVE_MAX),
+            None => config.drain_timeout,
+        };
         let (orders, orders_given) = channel(ORDERS_MAX);
         tokio_uring::spawn(control::orders::carry_out(orders_given, handles.clone()));
-        let sources = start_sources(&config, clock, &pipeline, orders);
+        let follows_symbols = config
+            .redis
+            .as_ref()
+            .is_some_and(|redis| redis.per_symbol_channels);
+        let watched = follows_symbols.then(WatchedSymbols::default);
+        let redis = config.redis.clone().map(RedisServers::new).map(Rc::new);
+        let source = redis.clone().map(|servers| RedisSource {
+            servers,
+            orders,
+            watched: watched.clone(),
+        });
+        let sources = start_sources(&config, clock, &pipeline, source);
         for source in &sources {
             tokio_uring::spawn(control::orders::announce(source.clone(), handles.clone()));
         }
-        let publisher = config.redis.map(RedisPublisher::new);
-        let admin_state = AdminState::new(
-            handles.clone(),
+        let interest = redis.clone().map(|redis| {
+            let interest = InterestConfig {
+                redis,
+                node: epoch,
+                lingering_max: config.limits.topics_max as usize,
+                watched,
+            };
+            Interest::start(interest, handles.clone(), clock)
+        });
+        let publisher = redis.map(RedisPublisher::new);
+        let admin_state = AdminState::new(AdminParts {
+            shards: handles.clone(),
             pipeline,
             sources,
-            draining.clone(),
-            drain_ordered.clone(),
-            publisher,
-            config.ready_requires_source,
-        );
+            draining: draining.clone(),
+            drain_ordered: drain_ordered.clone(),
+            redis: publisher,
+            ready_requires_source: config.ready_requires_source,
+            interest: interest.as_ref().map(Interest::metrics).unwrap_or_default(),
+        });
         tokio_uring::spawn(control::serve(admin, Rc::new(admin_state)));
 
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -264,20 +296,23 @@ impl Engine {
         info!("{ordered_by}: draining; a second signal exits at once");
         draining.set(true);
         let schedule = drain_schedule(clock, drain_grace, drain_timeout);
-        drain(
-            &handles,
-            schedule,
-            drain_timeout,
-            &mut shards_ended,
-            async {
-                if signalled.is_none() {
-                    // Whoever ordered it over HTTP sends SIGTERM next; that is the same order.
-                    either(&mut interrupt, &mut terminate).await;
+        let second_signal = async {
+            if signalled.is_none() {
+                // Whoever ordered it over HTTP sends SIGTERM next; that is the same order.
+                either(&mut interrupt, &mut terminate).await;
+            }
+            let name = either(&mut interrupt, &mut terminate).await;
+            warn!("{name}: what is left is cut off");
+        };
+        tokio::select! {
+            () = second_signal => {}
+            () = async {
+                drain(&handles, schedule, drain_timeout, &mut shards_ended).await;
+                if let Some(interest) = interest {
+                    interest.leave().await;
                 }
-                either(&mut interrupt, &mut terminate).await
-            },
-        )
-        .await;
+            } => {}
+        }
         Ok(())
     }
 }
@@ -295,22 +330,30 @@ fn connect_mailbox(
     )
 }
 
+/// What the Redis source is started with.
+struct RedisSource {
+    servers: Rc<RedisServers>,
+    orders: Sender<Order>,
+    watched: Option<WatchedSymbols>,
+}
+
 /// Starts what the configuration asks for; the states are for readiness and metrics.
 fn start_sources(
     config: &Config,
     clock: Clock,
     pipeline: &Rc<RefCell<Pipeline>>,
-    orders: Sender<Order>,
+    redis: Option<RedisSource>,
 ) -> Vec<SourceState> {
     let mut sources = Vec::new();
-    if let Some(redis) = &config.redis {
+    if let Some(redis) = redis {
         let state = SourceState::starting(Source::Redis);
         sources.push(state.clone());
         tokio_uring::spawn(ingest::redis::run(
-            redis.clone(),
+            redis.servers,
             pipeline.clone(),
             state,
-            orders,
+            redis.orders,
+            redis.watched,
         ));
     }
     if let Some(feed) = config.simulate {
@@ -342,13 +385,12 @@ fn drain_schedule(clock: Clock, grace: Duration, timeout: Duration) -> DrainSche
     }
 }
 
-/// Ends all shards, each when its clients are gone, but not later than `timeout` or a second signal.
+/// Ends all shards, each when its clients are gone, but not later than `timeout`.
 async fn drain(
     shards: &[ShardHandle],
     schedule: DrainSchedule,
     timeout: Duration,
     ended: &mut UnboundedReceiver<usize>,
-    second_signal: impl Future<Output = &'static str>,
 ) {
     for shard in shards {
         shard.send(ShardCommand::Drain(schedule));
@@ -360,7 +402,6 @@ async fn drain(
     tokio::select! {
         () = all_ended => info!("all connections are closed"),
         () = tokio::time::sleep(timeout) => warn!("clients took too long; what is left is cut off"),
-        name = second_signal => warn!("{name}: what is left is cut off"),
     }
 }
 

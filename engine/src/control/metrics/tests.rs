@@ -43,7 +43,7 @@ fn metrics_have_the_names_and_labels_of_the_contract_from_the_start() {
     }
     expect("tickwire_ledger_queued", &shards);
     expect("tickwire_ledger_in_flight", &shards);
-    for name in ["subscriptions", "topics", "groups"] {
+    for name in ["subscriptions", "topics", "groups", "interest_symbols"] {
         expect(&format!("tickwire_{name}"), &[]);
     }
     for name in [
@@ -57,7 +57,12 @@ fn metrics_have_the_names_and_labels_of_the_contract_from_the_start() {
     ] {
         expect(&format!("tickwire_{name}_total"), &[]);
     }
-    let families: [(&str, &str, &[&str]); 9] = [
+    let families: [(&str, &str, &[&str]); 10] = [
+        (
+            "tickwire_interest_publishes_total",
+            "result",
+            &["ok", "failed"],
+        ),
         (
             "tickwire_control_messages_total",
             "action",
@@ -217,6 +222,7 @@ fn zero_scrape(shards: usize) -> Scrape {
         shards: (0..shards).map(shards::nothing_yet).collect(),
         ingest,
         sources: vec![("redis", 1)],
+        interest: InterestCounts::default(),
         process: ProcessReading::take(),
         started_unix_seconds: 1.5,
     }

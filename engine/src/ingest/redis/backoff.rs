@@ -7,18 +7,18 @@ use crate::random::Random;
 /// The first wait, at most.
 const WAIT_MIN: Duration = Duration::from_millis(100);
 /// No wait is longer.
-pub(super) const WAIT_MAX: Duration = Duration::from_secs(5);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Doubles from [`WAIT_MIN`] to [`WAIT_MAX`]; each wait is drawn from the upper half, so that a fleet does
 /// not come back all at once.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     ceiling: Duration,
     random: Random,
 }
 
 impl Backoff {
-    pub(super) fn new(random: Random) -> Self {
+    pub(crate) fn new(random: Random) -> Self {
         Self {
             ceiling: WAIT_MIN,
             random,
@@ -26,7 +26,7 @@ impl Backoff {
     }
 
     /// The next wait.
-    pub(super) fn next_wait(&mut self) -> Duration {
+    pub(crate) fn next_wait(&mut self) -> Duration {
         let half = self.ceiling / 2;
         // In microseconds: 5 s fit any width.
         let jitter = self
@@ -37,7 +37,7 @@ impl Backoff {
     }
 
     /// A connection has proved itself: the next wait is a first one.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.ceiling = WAIT_MIN;
     }
 }

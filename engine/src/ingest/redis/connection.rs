@@ -1,30 +1,27 @@
 //! One subscribed connection, from connecting to its end.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::future::poll_fn;
-use std::rc::Rc;
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use redis::aio::{PubSub, PubSubSink, PubSubStream};
 use redis::{ConnectionAddr, Msg, RedisError};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::mpsc::Sender;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
+use super::publishing::{Publishing, channel_of};
 use super::read_ahead::{Allowance, ReadAhead};
-use super::rejections::Rejections;
 use crate::config::RedisConfig;
-use crate::ingest::orders::{CONTROL_CHANNEL, Order, take as take_order};
-use crate::ingest::{Pipeline, Source};
-use crate::limits::{REDIS_MESSAGE_BYTES_MAX, REDIS_MESSAGES_BUDGET, REDIS_READ_AHEAD_BYTES};
+use crate::ingest::orders::CONTROL_CHANNEL;
+use crate::ingest::watched::{Difference, Follower};
+use crate::limits::{REDIS_MESSAGE_BYTES_MAX, REDIS_MESSAGES_BUDGET, REDIS_SUBSCRIBE_NAMES_MAX};
 
 /// Connecting, authentication and subscribing together. A frozen server's kernel still accepts.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A connection on which nothing came for this long is asked for a sign of life…
 const SILENCE_MAX: Duration = Duration::from_secs(1);
@@ -81,18 +78,18 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects and subscribes.
-    pub(super) async fn open(config: &RedisConfig) -> Result<Self, Lost> {
-        timeout(CONNECT_TIMEOUT, Self::subscribe(config))
+    /// Connects to a server and subscribes.
+    pub(super) async fn open(config: &RedisConfig, server: &ConnectionAddr) -> Result<Self, Lost> {
+        timeout(CONNECT_TIMEOUT, Self::subscribe(config, server))
             .await
             .unwrap_or(Err(Lost::ConnectTimeout))
     }
 
-    async fn subscribe(config: &RedisConfig) -> Result<Self, Lost> {
+    async fn subscribe(config: &RedisConfig, server: &ConnectionAddr) -> Result<Self, Lost> {
         let allowance = Allowance::new();
         let info = config.url.connection_info();
         // Not `Client::get_async_pubsub`: its socket can't be wrapped.
-        let pubsub = match info.addr() {
+        let pubsub = match server {
             ConnectionAddr::Unix(path) => {
                 let socket = UnixStream::connect(path).await.map_err(RedisError::from)?;
                 PubSub::new(
@@ -130,21 +127,42 @@ impl Connection {
         })
     }
 
-    /// Publishes what arrives, until the connection is lost.
+    /// Publishes what arrives, until the connection is lost. Calls `when_up` once the channels of all symbols
+    /// that `symbols` has now are subscribed; messages count from the beginning, since the answers to the
+    /// subscriptions stand among them.
     pub(super) async fn forward(
         self,
-        pipeline: &Rc<RefCell<Pipeline>>,
-        rejections: &Rejections,
-        orders: &Sender<Order>,
+        publishing: &Publishing,
+        symbols: Option<Follower>,
+        when_up: impl FnOnce(),
     ) -> Lost {
         let Self {
             sink,
             stream,
             allowance,
         } = self;
+        let subscribe = async {
+            match &symbols {
+                Some(symbols) => {
+                    let mut channels = SymbolChannels {
+                        sink: sink.clone(),
+                        allowance: &allowance,
+                        channel_updates: &publishing.channel_updates,
+                    };
+                    channels.follow(symbols, when_up).await
+                }
+                None => {
+                    when_up();
+                    pending().await
+                }
+            }
+        };
+        let mut pinging = sink.clone();
+        let ping = async move || pinging.ping().await;
         tokio::select! {
-            lost = publish_all(stream, &allowance, pipeline, rejections, orders) => lost,
-            lost = await_silence(sink, &allowance) => lost,
+            lost = publish_all(stream, &allowance, publishing) => lost,
+            lost = await_silence(ping, &allowance) => lost,
+            lost = subscribe => lost,
         }
     }
 }
@@ -157,22 +175,63 @@ impl fmt::Debug for Connection {
     }
 }
 
-async fn publish_all(
-    mut stream: PubSubStream,
+/// The channels of single symbols on this connection.
+struct SymbolChannels<'a> {
+    sink: PubSubSink,
+    allowance: &'a Allowance,
+    /// Never unsubscribed, should it be the channel of a symbol.
+    channel_updates: &'a str,
+}
+
+impl SymbolChannels<'_> {
+    /// Subscribes and unsubscribes as the symbols change, a batch at a time.
+    async fn follow(&mut self, symbols: &Follower, when_up: impl FnOnce()) -> Lost {
+        if let Err(error) = self.catch_up(symbols).await {
+            return error.into();
+        }
+        when_up();
+        loop {
+            symbols.changed().await;
+            if let Err(error) = self.catch_up(symbols).await {
+                return error.into();
+            }
+        }
+    }
+
+    async fn catch_up(&mut self, symbols: &Follower) -> Result<(), RedisError> {
+        loop {
+            let difference = symbols.take(REDIS_SUBSCRIBE_NAMES_MAX);
+            if difference.is_empty() {
+                return Ok(());
+            }
+            let Difference { added, removed } = difference;
+            let (added, removed) = (self.names(&added), self.names(&removed));
+            if !added.is_empty() {
+                self.sink.subscribe(&added).await?;
+            }
+            if !removed.is_empty() {
+                self.sink.unsubscribe(&removed).await?;
+            }
+            self.allowance.note_arrival();
+        }
+    }
+
+    fn names(&self, symbols: &[Arc<str>]) -> Vec<String> {
+        let names = symbols.iter().map(|symbol| channel_of(symbol));
+        names.filter(|name| name != self.channel_updates).collect()
+    }
+}
+
+/// Publishes messages until the connection is lost, and lets the socket be read on when they have been seen.
+pub(super) async fn publish_all(
+    mut stream: impl Stream<Item = Msg> + Unpin,
     allowance: &Allowance,
-    pipeline: &Rc<RefCell<Pipeline>>,
-    rejections: &Rejections,
-    orders: &Sender<Order>,
+    publishing: &Publishing,
 ) -> Lost {
     let mut messages = Vec::with_capacity(REDIS_MESSAGES_BUDGET);
     loop {
         let ended = take_messages(&mut stream, allowance, &mut messages).await;
-        publish(
-            &mut messages,
-            &mut pipeline.borrow_mut(),
-            rejections,
-            orders,
-        );
+        publishing.publish(&mut messages);
         if let Err(lost) = ended {
             return lost;
         }
@@ -181,49 +240,28 @@ async fn publish_all(
     }
 }
 
-fn publish(
-    messages: &mut Vec<Msg>,
-    pipeline: &mut Pipeline,
-    rejections: &Rejections,
-    orders: &Sender<Order>,
-) {
-    for message in messages.drain(..) {
-        let payload = message.get_payload_bytes();
-        if message.get_channel_name() == CONTROL_CHANNEL {
-            let ordered = take_order(payload, pipeline, orders);
-            pipeline.note_order(ordered);
-            continue;
-        }
-        let published = pipeline.publish(Source::Redis, payload, None);
-        rejections.note(&published.rejected, payload);
-    }
-    pipeline.flush();
-}
-
 /// Waits for messages and takes those that are there, up to a flush's worth. What was taken counts also
 /// where the connection is lost.
 async fn take_messages(
-    stream: &mut PubSubStream,
+    stream: &mut (impl Stream<Item = Msg> + Unpin),
     allowance: &Allowance,
     messages: &mut Vec<Msg>,
 ) -> Result<(), Lost> {
-    let mut bytes_without_message = 0;
     let take = poll_fn(|context| {
         while messages.len() < REDIS_MESSAGES_BUDGET {
             match stream.poll_next_unpin(context) {
                 Poll::Ready(Some(message)) => messages.push(message),
                 Poll::Ready(None) => return Poll::Ready(Err(Lost::Closed)),
                 Poll::Pending => {
-                    if allowance.allow(context) {
-                        bytes_without_message += REDIS_READ_AHEAD_BYTES;
-                    }
+                    allowance.allow(context);
                     break;
                 }
             }
         }
         if !messages.is_empty() {
+            allowance.note_arrival();
             Poll::Ready(Ok(()))
-        } else if bytes_without_message > REDIS_MESSAGE_BYTES_MAX {
+        } else if allowance.fruitless_bytes() > REDIS_MESSAGE_BYTES_MAX {
             Poll::Ready(Err(Lost::MessageTooLarge))
         } else {
             Poll::Pending
@@ -236,14 +274,17 @@ async fn take_messages(
 
 /// Returns when the other side is gone without a word: a frozen process, a vanished host, a dropped route.
 /// Any byte is a sign of life, so that a busy connection is never asked, nor lost because we are slow.
-async fn await_silence(mut sink: PubSubSink, allowance: &Allowance) -> Lost {
+pub(super) async fn await_silence(
+    mut ping: impl AsyncFnMut() -> Result<redis::Value, RedisError>,
+    allowance: &Allowance,
+) -> Lost {
     loop {
         let before = allowance.bytes_read();
         sleep(SILENCE_MAX).await;
         if allowance.bytes_read() != before {
             continue;
         }
-        match timeout(PING_TIMEOUT, sink.ping::<redis::Value>()).await {
+        match timeout(PING_TIMEOUT, ping()).await {
             Ok(Ok(_)) => continue,
             Ok(Err(error)) if error.is_io_error() => return Lost::Closed,
             Ok(Err(error)) => return Lost::Refused(error),

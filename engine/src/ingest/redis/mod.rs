@@ -6,17 +6,25 @@
 //!   bounded (`read_ahead`); beyond it Redis holds it, and beyond its bound Redis cuts us off.
 //! * A dead connection is noticed within 5 s, also when the server froze or its host vanished (`connection`).
 //! * The control channel is read beside the updates; its orders keep their place among them (`orders`).
+//! * On a Redis Cluster the same is true of each of its nodes (`cluster`).
+//! * The channels of single symbols follow [`WatchedSymbols`], whoever writes it. All of them are subscribed
+//!   before the source counts as up, and again on each connection; if Redis refuses one, the connection ends.
 //!
-//! Deliberately not here: per-symbol channels, and what the engine tells the backend.
+//! Deliberately not here: what the engine tells the backend ([`crate::interest`]).
 
-mod backoff;
+pub(crate) mod backoff;
+mod cluster;
+pub(crate) mod commands;
 mod connection;
 mod publisher;
+mod publishing;
 mod read_ahead;
 mod rejections;
+mod servers;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 
@@ -26,55 +34,126 @@ use tracing::{debug, info, warn};
 
 use super::orders::Order;
 use super::source_state::{SourceHealth, SourceState};
+use super::watched::WatchedSymbols;
 use super::{Pipeline, Source};
-use crate::config::RedisConfig;
 use crate::random::Random;
 use backoff::{Backoff, WAIT_MAX};
+use cluster::ClusterMap;
 use connection::{Connection, Lost};
 pub use publisher::{PublishError, RedisPublisher};
+use publishing::Publishing;
 use rejections::Rejections;
+pub use servers::RedisServers;
 
-/// Publishes what Redis delivers, for ever. `state` is up exactly while the subscription stands; what concerns clients goes to `orders`.
+/// Publishes what Redis delivers, for ever. `state` is up exactly while all subscriptions stand; what concerns
+/// clients goes to `orders`. With `watched`, the channels of these symbols are subscribed too.
 pub async fn run(
-    config: RedisConfig,
+    servers: Rc<RedisServers>,
     pipeline: Rc<RefCell<Pipeline>>,
     state: SourceState,
     orders: Sender<Order>,
+    watched: Option<WatchedSymbols>,
 ) {
-    let rejections = Rejections::default();
-    tokio::join!(
-        keep_connected(&config, &pipeline, &state, &rejections, &orders),
-        rejections.report()
-    );
+    let config = servers.config();
+    let publishing = Rc::new(Publishing {
+        pipeline,
+        rejections: Rejections::default(),
+        orders,
+        channel_updates: config.channel_updates.clone(),
+    });
+    let report = publishing.rejections.report();
+    if !config.cluster {
+        let parts = Parts::new(state, true);
+        let connected = keep_connected(&servers, &publishing, &parts, watched.as_ref());
+        tokio::join!(connected, report);
+        return;
+    }
+    let map = Rc::new(ClusterMap::new(servers.clone()));
+    let parts = Rc::new(Parts::new(state, watched.is_none()));
+    let shards = async {
+        if let Some(watched) = watched {
+            cluster::follow_shards(map.clone(), watched, publishing.clone(), parts.clone()).await;
+        }
+    };
+    let connected = keep_connected(&servers, &publishing, &parts, None);
+    tokio::join!(connected, shards, map.keep_fresh(), report);
 }
 
+/// The subscriptions that must all stand for the source to be up.
+#[derive(Debug)]
+struct Parts {
+    state: SourceState,
+    updates: Cell<bool>,
+    /// The shard channels of a cluster; true where there are none.
+    symbols: Cell<bool>,
+}
+
+impl Parts {
+    fn new(state: SourceState, symbols: bool) -> Self {
+        Self {
+            state,
+            updates: Cell::new(false),
+            symbols: Cell::new(symbols),
+        }
+    }
+
+    fn set_updates(&self, up: bool) {
+        self.updates.set(up);
+        self.tell();
+    }
+
+    fn set_symbols(&self, up: bool) {
+        self.symbols.set(up);
+        self.tell();
+    }
+
+    /// Something is wrong, also if it has never been right: until then the source is starting.
+    fn fail(&self) {
+        self.state.set(SourceHealth::Down);
+    }
+
+    fn tell(&self) {
+        if self.updates.get() && self.symbols.get() {
+            self.state.set(SourceHealth::Up);
+        } else if self.state.health() == SourceHealth::Up {
+            self.fail();
+        }
+    }
+}
+
+/// Reads updates from one server; in a cluster from another one after each connection.
 async fn keep_connected(
-    config: &RedisConfig,
-    pipeline: &Rc<RefCell<Pipeline>>,
-    state: &SourceState,
-    rejections: &Rejections,
-    orders: &Sender<Order>,
+    servers: &RedisServers,
+    publishing: &Publishing,
+    parts: &Parts,
+    watched: Option<&WatchedSymbols>,
 ) -> Infallible {
     // The standard library seeds this from the system's randomness: nodes wait differently.
     let mut backoff = Backoff::new(Random::new(
         RandomState::new().hash_one(Source::Redis as u8),
     ));
     let mut outage = Outage::default();
+    let mut attempt = 0_usize;
     loop {
-        let lost = match Connection::open(config).await {
+        let server = servers.candidate(attempt);
+        attempt = attempt.wrapping_add(1);
+        let lost = match Connection::open(servers.config(), &server).await {
             Ok(connection) => {
-                info!(server = %config.url, channel = config.channel_updates, "Redis is up");
-                outage = Outage::default();
-                // A `resume` may have been lost with the last connection.
-                pipeline.borrow_mut().set_paused(false);
-                state.set(SourceHealth::Up);
-                let forward = connection.forward(pipeline, rejections, orders);
+                publishing.begin();
+                let when_up = || {
+                    info!(%server, channel = servers.config().channel_updates, "Redis is up");
+                    outage = Outage::default();
+                    parts.set_updates(true);
+                };
+                let symbols = watched.map(WatchedSymbols::follow);
+                let forward = connection.forward(publishing, symbols, when_up);
                 reset_when_stable(&mut backoff, forward).await
             }
             Err(lost) => lost,
         };
-        state.set(SourceHealth::Down);
-        outage.log(config, &lost);
+        parts.set_updates(false);
+        parts.fail();
+        outage.log(&server, &lost);
         let wait = backoff.next_wait();
         debug!(?wait, "waiting before the next attempt to connect to Redis");
         sleep(wait).await;
@@ -99,12 +178,12 @@ struct Outage {
 }
 
 impl Outage {
-    fn log(&mut self, config: &RedisConfig, lost: &Lost) {
+    fn log(&mut self, server: &dyn Display, lost: &Lost) {
         let reason = lost.to_string();
         if self.logged.as_deref() == Some(&reason) {
             return;
         }
-        warn!(server = %config.url, reason, "Redis is down: serving what is there, connecting again");
+        warn!(%server, reason, "Redis is down: serving what is there, connecting again");
         self.logged = Some(reason);
     }
 }

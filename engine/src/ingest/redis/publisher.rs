@@ -4,24 +4,21 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError};
+use redis::RedisError;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::config::RedisConfig;
+use super::RedisServers;
+use super::commands::CommandConnection;
 
 /// All of one publication, connecting included: a caller waits no longer.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Of each step in it.
-const STEP_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// Publishes to the channel of updates. Clones share one connection, which is made when it is needed.
 #[derive(Clone)]
 pub struct RedisPublisher {
-    config: Rc<RedisConfig>,
-    connection: Rc<Mutex<Option<MultiplexedConnection>>>,
+    servers: Rc<RedisServers>,
+    connection: Rc<Mutex<Option<CommandConnection>>>,
 }
 
 /// Why nothing is known to have been published. The caller may try again.
@@ -36,9 +33,9 @@ pub enum PublishError {
 impl RedisPublisher {
     /// A publisher that connects on first use.
     #[must_use]
-    pub fn new(config: RedisConfig) -> Self {
+    pub fn new(servers: Rc<RedisServers>) -> Self {
         Self {
-            config: Rc::new(config),
+            servers,
             connection: Rc::default(),
         }
     }
@@ -65,7 +62,7 @@ impl RedisPublisher {
     async fn try_publish(&self, payload: &[u8]) -> Result<(), RedisError> {
         let mut connection = self.connected().await?;
         redis::cmd("PUBLISH")
-            .arg(&self.config.channel_updates)
+            .arg(&self.servers.config().channel_updates)
             .arg(payload)
             .query_async::<()>(&mut connection)
             .await
@@ -73,7 +70,7 @@ impl RedisPublisher {
 
     /// A connection that has just answered. A failed `PUBLISH` may have been carried out, so it is not
     /// repeated; a connection that died while nobody used it is found by a `PING` instead.
-    async fn connected(&self) -> Result<MultiplexedConnection, RedisError> {
+    async fn connected(&self) -> Result<CommandConnection, RedisError> {
         let mut slot = self.connection.lock().await;
         if let Some(connection) = slot.as_mut() {
             if redis::cmd("PING")
@@ -85,13 +82,7 @@ impl RedisPublisher {
             }
             *slot = None;
         }
-        let client = Client::open(self.config.url.connection_info().clone())?;
-        let options = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(STEP_TIMEOUT))
-            .set_response_timeout(Some(STEP_TIMEOUT));
-        let connection = client
-            .get_multiplexed_async_connection_with_config(&options)
-            .await?;
+        let connection = CommandConnection::open(&self.servers).await?;
         Ok(slot.insert(connection).clone())
     }
 }
@@ -99,7 +90,7 @@ impl RedisPublisher {
 impl fmt::Debug for RedisPublisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisPublisher")
-            .field("config", &self.config)
+            .field("servers", &self.servers)
             .finish_non_exhaustive()
     }
 }

@@ -26,6 +26,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(super) struct Allowance {
     /// Bytes read since the connection began.
     read: AtomicU64,
+    /// Bytes allowed since something whole came out of them.
+    fruitless: AtomicU64,
     /// `read` may grow up to here.
     read_max: AtomicU64,
     /// The library's task, while it may not read.
@@ -48,9 +50,19 @@ impl Allowance {
         self.read.load(Ordering::Relaxed)
     }
 
+    /// Something whole arrived: a message, or answers.
+    pub(super) fn note_arrival(&self) {
+        self.fruitless.store(0, Ordering::Relaxed);
+    }
+
+    /// Bytes that were read, at least, since something whole arrived.
+    pub(super) fn fruitless_bytes(&self) -> u64 {
+        self.fruitless.load(Ordering::Relaxed)
+    }
+
     /// Lets the reader go on, if it was held. Call when the queue is empty: everything read has then been
-    /// seen, but for the beginning of a message. Returns whether the reader was held.
-    pub(super) fn allow(&self, source: &Context<'_>) -> bool {
+    /// seen, but for the beginning of a message.
+    pub(super) fn allow(&self, source: &Context<'_>) {
         // First the waker, then the look: a reader that is held afterwards calls it.
         self.source.register(source.waker());
         let read = self.bytes_read();
@@ -58,9 +70,10 @@ impl Allowance {
         self.read_max
             .store(read + REDIS_READ_AHEAD_BYTES, Ordering::Relaxed);
         if held {
+            self.fruitless
+                .fetch_add(REDIS_READ_AHEAD_BYTES, Ordering::Relaxed);
             self.reader.wake();
         }
-        held
     }
 }
 
@@ -158,10 +171,8 @@ mod tests {
         };
         assert_eq!(read(), REDIS_READ_AHEAD_BYTES);
         assert_eq!(read(), 0);
-        assert!(
-            allowance.allow(&Context::from_waker(&waker)),
-            "the reader was held"
-        );
+        allowance.allow(&Context::from_waker(&waker));
+        assert_eq!(allowance.fruitless_bytes(), REDIS_READ_AHEAD_BYTES);
         assert_eq!(read(), REDIS_READ_AHEAD_BYTES);
         assert_eq!(allowance.bytes_read(), 2 * REDIS_READ_AHEAD_BYTES);
     }

@@ -8,28 +8,40 @@ use redis::Commands;
 use super::until;
 
 pub(crate) struct RedisServer {
-    child: Child,
-    port: u16,
+    pub(crate) child: Child,
+    pub(crate) port: u16,
+    is_cluster_node: bool,
     _directory: tempfile::TempDir,
 }
 
 impl RedisServer {
     pub(crate) fn start() -> Self {
-        // Free when asked for; the system does not give it out again soon.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        Self::start_one(false)
+    }
+
+    /// Alone, or to become a node of a cluster.
+    pub(crate) fn start_one(is_cluster_node: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let child = Self::spawn(port, &directory);
-        let server = Self {
+        let (child, port) = until("redis-server has a port", || {
+            // Free when asked for, but another test may be given it before the server has it.
+            let port = TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .port();
+            // A cluster node listens 10 000 above it too.
+            if is_cluster_node && port > 55_000 {
+                return None;
+            }
+            let child = Self::try_start(port, is_cluster_node, &directory)?;
+            Some((child, port))
+        });
+        Self {
             child,
             port,
+            is_cluster_node,
             _directory: directory,
-        };
-        server.connection();
-        server
+        }
     }
 
     /// Kills it as a crash would.
@@ -40,8 +52,25 @@ impl RedisServer {
 
     /// Starts it again on the same port.
     pub(crate) fn restart(&mut self) {
-        self.child = Self::spawn(self.port, &self._directory);
-        self.connection();
+        let (port, directory) = (self.port, &self._directory);
+        self.child = until("redis-server starts again", || {
+            Self::try_start(port, self.is_cluster_node, directory)
+        });
+    }
+
+    /// `None` when somebody else has the port.
+    fn try_start(port: u16, is_cluster_node: bool, directory: &tempfile::TempDir) -> Option<Child> {
+        let mut child = Self::spawn(port, is_cluster_node, directory);
+        let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+        until("redis-server answers or ends", || {
+            if child.try_wait().unwrap().is_some() {
+                return Some(None);
+            }
+            let mut connection = client.get_connection().ok()?;
+            let info: redis::InfoDict = redis::cmd("INFO").query(&mut connection).ok()?;
+            (info.get::<u32>("process_id") == Some(child.id())).then_some(Some(()))
+        })
+        .map(|()| child)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -70,7 +99,7 @@ impl RedisServer {
         });
     }
 
-    fn spawn(port: u16, directory: &tempfile::TempDir) -> Child {
+    fn spawn(port: u16, is_cluster_node: bool, directory: &tempfile::TempDir) -> Child {
         Command::new("redis-server")
             .args([
                 "--port",
@@ -82,6 +111,9 @@ impl RedisServer {
                 "--appendonly",
                 "no",
             ])
+            .args(["--cluster-require-full-coverage", "no"])
+            .args(["--cluster-node-timeout", "2000", "--cluster-enabled"])
+            .arg(if is_cluster_node { "yes" } else { "no" })
             .arg("--dir")
             .arg(directory.path())
             .stdout(Stdio::null())
