@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod a_rolling_restart_loses_nobody;
 mod a_second_engine_is_refused;
 mod bad_messages_get_the_documented_error;
 mod draining_refuses_and_loses_nobody;
