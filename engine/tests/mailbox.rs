@@ -154,6 +154,11 @@ fn only_a_sleeper_is_woken_and_only_for_what_it_wants() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 8 } else { 256 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
     /// Whatever is taken in between: per topic ascending, and the newest arrives.
     #[test]
     fn order_and_finality_hold(
@@ -196,7 +201,8 @@ proptest! {
 /// Two threads, a tiny ring, sleeping and waking: nothing hangs and the last values arrive.
 #[test]
 fn across_threads_the_last_values_arrive() {
-    const UPDATES: u64 = 200_000;
+    // Miri takes a thousand times as long.
+    const UPDATES: u64 = if cfg!(miri) { 200 } else { 200_000 };
     const TOPICS: u32 = 5;
     struct Unpark(thread::Thread);
     impl WakeShard for Unpark {

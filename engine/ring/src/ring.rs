@@ -13,7 +13,6 @@ use std::time::Duration;
 use io_uring::squeue::Entry;
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode};
-use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketFlags};
 
@@ -22,6 +21,10 @@ use crate::setup::{RingConfig, SetupError, build};
 use crate::slots::{Operation, SharedBytes, Slots};
 use crate::token::{ConnectionKey, Kind, connection_token, parse, ring_token};
 use crate::wake::Waker;
+
+/// Of poll(2), as the kernel has them on every architecture.
+const POLL_IN: u32 = 0x0001;
+const POLL_OUT: u32 = 0x0004;
 
 /// What happened. Events of one [`Ring::reap`] are in the order of their completions.
 #[derive(Debug)]
@@ -288,10 +291,9 @@ impl Ring {
     pub fn await_writable(&mut self, key: ConnectionKey) {
         let slot = self.slots.open(key);
         slot.begin(Operation::Writable);
-        let entry =
-            opcode::PollAdd::new(Fd(slot.raw_descriptor()), u32::from(PollFlags::OUT.bits()))
-                .build()
-                .user_data(connection_token(Kind::Writable, key));
+        let entry = opcode::PollAdd::new(Fd(slot.raw_descriptor()), POLL_OUT)
+            .build()
+            .user_data(connection_token(Kind::Writable, key));
         self.push(entry);
     }
 
@@ -635,7 +637,7 @@ impl Ring {
     fn arm_wake(&mut self) {
         let descriptor = self.waker.descriptor().as_raw_fd();
         // Multishot polls are edge-triggered: each write to the counter is one completion, and nobody reads it.
-        let entry = opcode::PollAdd::new(Fd(descriptor), u32::from(PollFlags::IN.bits()))
+        let entry = opcode::PollAdd::new(Fd(descriptor), POLL_IN)
             .multi(true)
             .build()
             .user_data(ring_token(Kind::Wake));
