@@ -10,6 +10,7 @@ mod a_rolling_restart_loses_nobody;
 mod a_second_engine_is_refused;
 mod bad_messages_get_the_documented_error;
 mod draining_refuses_and_loses_nobody;
+mod every_shard_serves_every_symbol;
 mod frozen_clients_disturb_nobody;
 mod operators_give_orders;
 mod operators_see_who_is_slow;
