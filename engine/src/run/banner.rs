@@ -36,7 +36,7 @@ impl fmt::Display for Banner<'_> {
         )?;
         writeln!(
             f,
-            "  admin    http://{admin}/ready /metrics /health /api/ws/health /publish /drain"
+            "  admin    http://{admin}/ready /metrics /health /api/ws/health /connections /publish /drain"
         )?;
         write!(f, "  source  ")?;
         if let Some(redis) = &config.redis {
