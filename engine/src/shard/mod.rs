@@ -408,7 +408,10 @@ impl Shard {
         // Replies and slow clients take turns with the fan-out, so that neither starves the other.
         self.flush_next = !self.flush_next;
         let send = if self.flush_next {
-            self.next_flush().or_else(|| self.next_fan_out_send())
+            // Again after a fan-out, which may have queued all that it had.
+            self.next_flush()
+                .or_else(|| self.next_fan_out_send())
+                .or_else(|| self.next_flush())
         } else {
             self.next_fan_out_send().or_else(|| self.next_flush())
         };
