@@ -31,12 +31,11 @@ impl Shard {
         connection.phase = Phase::Flushing;
         connection.close_reason = Some(reason);
         self.leave_group(slot);
-        self.tell_all(slot);
         let outbound = self.outbound(slot);
         // Nothing follows a close frame (RFC 6455 section 5.5.1).
         outbound.ping = false;
         outbound.pong = None;
-        append_close(&mut outbound.control, code, text);
+        append_close(&mut outbound.close, code, text);
         let now = self.now;
         self.begin_flushing(slot, reason, now, CLOSE_TIMEOUT_MS);
     }

@@ -37,7 +37,7 @@ impl Shard {
     /// Queues one value, which the ledger counts as queued, for a client that is not direct.
     pub(in crate::shard) fn queue_value(&mut self, slot: u32, frame: FrameIndex) {
         if self.connections[slot as usize].phase != Phase::Open {
-            return self.ledger.cancel(1);
+            return self.give_up(slot, frame);
         }
         let outbounds = &mut self.outbounds;
         let Connection {
@@ -202,6 +202,18 @@ impl Shard {
         Books {
             ledger: &mut self.ledger,
             account: &mut self.connections[slot as usize].account,
+        }
+    }
+
+    /// Lets go of a value that came for a client that is leaving, as [`Shard::cancel_values`] does.
+    fn give_up(&mut self, slot: u32, frame: FrameIndex) {
+        let connection = &self.connections[slot as usize];
+        match connection.close_reason {
+            Some(CloseReason::Overload) => self.ledger.drop_queued(1),
+            _ => self.ledger.cancel(1),
+        }
+        if connection.phase == Phase::Flushing {
+            self.note_lost(slot, frame);
         }
     }
 

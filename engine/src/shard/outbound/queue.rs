@@ -32,6 +32,9 @@ pub(in crate::shard) struct Outbound {
     pub(in crate::shard) pong: Option<ControlPayload>,
     /// Complete frames of replies.
     pub(in crate::shard) control: Vec<u8>,
+    /// The close frame. It follows everything else, with the last notice before it, when the next send is put
+    /// together: until then values may come back that the notice must account for.
+    pub(in crate::shard) close: Vec<u8>,
     /// Last values asked for by subscribing; at most one per topic.
     pub(super) snapshots: VecDeque<FrameIndex>,
     /// Values that a short send did not reach, older than those in the ring.
@@ -83,6 +86,7 @@ impl Outbound {
             && !self.notice_due
             && self.pong.is_none()
             && self.control.is_empty()
+            && self.close.is_empty()
             && self.snapshots.is_empty()
             && self.has_no_values()
             && self.segments.is_empty()

@@ -71,6 +71,9 @@ impl Outbound {
                 content,
             });
         }
+        if !self.close.is_empty() {
+            self.finish_replies(topics, books);
+        }
         let start = buffer.len();
         // Replies first: the first of them is the answer to the upgrade, which no frame may precede.
         buffer.append(&mut self.control);
@@ -254,6 +257,23 @@ impl Outbound {
             && self.snapshots.is_empty()
             && self.has_no_ordered_values()
             && (self.dirty.is_empty() || now_ns > due_ns + OVERDUE_NS)
+    }
+
+    /// Puts the close frame behind the replies, and before it what the client was not told yet.
+    fn finish_replies(&mut self, topics: &Topics, books: &mut Books<'_>) {
+        debug_assert!(
+            self.has_no_values() && self.snapshots.is_empty(),
+            "nothing follows a close frame"
+        );
+        self.notice_due = false;
+        loop {
+            let notice = books.account.take_notice(SKIPPED_CHANNELS_MAX);
+            if notice.is_empty() {
+                break;
+            }
+            append_notice(&mut self.control, &notice, topics);
+        }
+        self.control.append(&mut self.close);
     }
 
     fn append_notice(
