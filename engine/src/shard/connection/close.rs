@@ -87,6 +87,8 @@ impl Shard {
             .close_reason
             .or(reason)
             .unwrap_or(CloseReason::Failed);
+        // First of all, as above: one that is gone can't overflow any more.
+        connection.phase = Phase::Ended;
         self.counters.closes[reason as usize] += 1;
         self.leave_group(slot);
         self.drop_inbound(slot);
@@ -107,9 +109,9 @@ impl Shard {
             outbound.pong = None;
             outbound.notice_due = false;
             outbound.control.clear();
+            outbound.close.clear();
             self.outbounds.give_back(outbound);
         }
-        connection.phase = Phase::Ended;
         connection.flush_queued = false;
         self.open_connections -= 1;
         let id = connection.id(slot);
