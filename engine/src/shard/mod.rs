@@ -235,6 +235,7 @@ impl Shard {
         };
         self.counters.bytes_sent += taken as u64;
         let entry = &mut self.connections[connection.index()];
+        let is_open = entry.phase == Phase::Open;
         let all_taken = match std::mem::replace(&mut entry.in_flight, InFlight::Nothing) {
             InFlight::Nothing => return,
             InFlight::Batch { batch, first } => {
@@ -270,6 +271,13 @@ impl Shard {
                     &self.topics,
                     &mut books,
                 );
+                if is_open && taken < wanted {
+                    let limits = &self.config.limits.queue;
+                    let trimmed = outbound.trim(limits, &mut self.frames, &self.topics, &mut books);
+                    if trimmed.is_err() {
+                        self.close_overloaded(slot);
+                    }
+                }
                 taken == wanted
             }
         };

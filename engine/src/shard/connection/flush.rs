@@ -60,9 +60,14 @@ impl Shard {
         self.schedule_flush(slot);
         if pushed.is_err() {
             self.note_lost(slot, frame);
-            let text = "values could not be kept for this client";
-            self.begin_close(slot, CloseCode::TryAgainLater, text, CloseReason::Overload);
+            self.close_overloaded(slot);
         }
+    }
+
+    /// Ends the session of a client for which values that may not be skipped could not be kept.
+    pub(in crate::shard) fn close_overloaded(&mut self, slot: u32) {
+        let text = "values could not be kept for this client";
+        self.begin_close(slot, CloseCode::TryAgainLater, text, CloseReason::Overload);
     }
 
     /// Has what waits for the client sent, unless something is under way that will.

@@ -336,14 +336,10 @@ impl Outbound {
             Content::Partial { .. } => unreachable!("kept as it is"),
             Content::Control => drop(self.control.splice(0..0, bytes.iter().copied())),
             Content::Snapshot(frame) => self.snapshots.push_front(frame),
-            Content::Value(frame) => {
+            // A dirty topic that keeps its order may have newer values in the ring by now: it goes before them.
+            Content::Value(frame) | Content::Newest(frame) => {
                 books.ledger.requeue(1);
                 self.return_value(frame, frames, topics, books);
-            }
-            Content::Newest(frame) => {
-                books.ledger.requeue(1);
-                self.value_bytes += frames.bytes_of(frame).len();
-                self.return_newest(frame, frames, books);
             }
             Content::Notice => {
                 self.notice_due = true;
