@@ -27,6 +27,8 @@ pub mod histogram;
 pub mod metrics;
 mod operation;
 mod outbound;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod timer;
 mod topics;
 
@@ -47,6 +49,8 @@ use metrics::{Counters, HandshakeResult, ShardMetrics};
 pub use operation::{CloseReason, ConnectionId, Operation, SendOutcome, SharedBytes};
 use outbound::{Books, BytesPool, OutboundPool};
 pub use outbound::{Ledger, Mode};
+#[cfg(feature = "sabotage")]
+pub use sabotage::Sabotage;
 use timer::{TimerKind, TimingWheel};
 pub use topics::InterestChange;
 use topics::{FrameSlab, Groups, InterestLog, Topics};
@@ -117,6 +121,8 @@ pub struct Shard {
     due: Vec<(ConnectionId, TimerKind)>,
     /// The moment of the last call that brought one.
     now: Now,
+    #[cfg(feature = "sabotage")]
+    sabotage: Option<Sabotage>,
 }
 
 impl Shard {
@@ -154,6 +160,8 @@ impl Shard {
             drain: None,
             due: Vec::new(),
             now,
+            #[cfg(feature = "sabotage")]
+            sabotage: None,
         }
     }
 
@@ -508,6 +516,8 @@ impl Shard {
     // ── shared by the modules below ──────────────────────────────────────────────────────────────
 
     fn is_current(&self, connection: ConnectionId) -> bool {
+        #[cfg(feature = "sabotage")]
+        let connection = self.sabotaged_id(connection);
         self.connections
             .get(connection.index())
             .is_some_and(|entry| {

@@ -86,6 +86,8 @@ impl Shard {
     /// The next send of what waits for single clients.
     pub(in crate::shard) fn next_flush(&mut self) -> Option<Operation> {
         while let Some(slot) = self.flush_queue.pop_front() {
+            #[cfg(feature = "sabotage")]
+            self.sabotage_flush(slot);
             let connection = &mut self.connections[slot as usize];
             if !std::mem::take(&mut connection.flush_queued)
                 || connection.in_flight != InFlight::Nothing
@@ -147,9 +149,13 @@ impl Shard {
         }
         let is_cut = content.start_of(next) < reached;
         let rest_end = content.end_of(next);
+        #[cfg(feature = "sabotage")]
+        let frame_start = content.start_of(next);
         self.books(slot).sent((next - first) as u64);
         if is_cut {
             // Cut in the middle: still in flight until its last byte is taken.
+            #[cfg(feature = "sabotage")]
+            let reached = self.sabotaged_rest(frame_start, reached);
             let rest = &self.batches.get(batch).bytes()[reached..rest_end];
             let outbounds = &mut self.outbounds;
             self.connections[slot as usize]

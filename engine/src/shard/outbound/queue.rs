@@ -270,6 +270,19 @@ impl Outbound {
         }
     }
 
+    #[cfg(feature = "sabotage")]
+    pub(in crate::shard) fn lose_only_dirty_value(&mut self, frames: &mut FrameSlab) -> bool {
+        if !self.conflating || self.dirty.len() != 1 || !self.has_no_ordered_values() {
+            return false;
+        }
+        let Some(frame) = self.dirty.pop() else {
+            return false;
+        };
+        self.value_bytes -= frames.bytes_of(frame).len();
+        frames.release(frame);
+        true
+    }
+
     /// Drops all values and snapshots that wait, not what is partly sent; `removed` gets the topic and
     /// sequence of each value.
     pub(in crate::shard) fn clear_values(
