@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use tickwire_engine::driver::simulated::FaultRates;
+use tickwire_engine::random::Random;
 use tickwire_engine::shard::{ConnectionId, ReportOrder};
 
 use crate::world::{World, subscribe, values};
@@ -107,15 +108,18 @@ fn values_that_come_back_from_a_send_take_room_in_the_queue() {
 fn order_holds_when_a_value_comes_back_from_a_send() {
     for seed in 0..40 {
         let mut world = World::with_queue(6, 200);
-        world.driver.chunk_operations = 1 + seed % 3;
+        world.driver.chunk_operations = [2, 5, 64][seed % 3];
         let client = reader(&mut world, r#""news:a","news:b""#);
         world.driver.faults = FaultRates {
             short: 700,
             ..FaultRates::default()
         };
+        let mut random = Random::new(seed as u64);
         let mut received = Vec::new();
-        for _ in 0..40 {
-            world.publish_during_turn(&["news:a", "news:b", "news:b", "news:a", "news:b"]);
+        for _ in 0..100 {
+            let count = 1 + random.below(8);
+            let channels = (0..count).map(|_| ["news:a", "news:b"][random.below(2)]);
+            world.publish_during_turn(&channels.collect::<Vec<_>>());
             received.extend(world.values(client));
         }
         for channel in ["news:a", "news:b"] {
