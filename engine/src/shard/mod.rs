@@ -27,6 +27,8 @@ pub mod histogram;
 pub mod metrics;
 mod operation;
 mod outbound;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod timer;
 mod topics;
 
@@ -47,6 +49,8 @@ use metrics::{Counters, HandshakeResult, ShardMetrics};
 pub use operation::{CloseReason, ConnectionId, Operation, SendOutcome, SharedBytes};
 use outbound::{Books, BytesPool, OutboundPool};
 pub use outbound::{Ledger, Mode};
+#[cfg(feature = "sabotage")]
+pub use sabotage::Sabotage;
 use timer::{TimerKind, TimingWheel};
 pub use topics::InterestChange;
 use topics::{FrameSlab, Groups, InterestLog, Topics};
@@ -117,6 +121,8 @@ pub struct Shard {
     due: Vec<(ConnectionId, TimerKind)>,
     /// The moment of the last call that brought one.
     now: Now,
+    #[cfg(feature = "sabotage")]
+    sabotage: Option<Sabotage>,
 }
 
 impl Shard {
@@ -154,6 +160,8 @@ impl Shard {
             drain: None,
             due: Vec::new(),
             now,
+            #[cfg(feature = "sabotage")]
+            sabotage: None,
         }
     }
 
@@ -235,6 +243,7 @@ impl Shard {
         };
         self.counters.bytes_sent += taken as u64;
         let entry = &mut self.connections[connection.index()];
+        let is_open = entry.phase == Phase::Open;
         let all_taken = match std::mem::replace(&mut entry.in_flight, InFlight::Nothing) {
             InFlight::Nothing => return,
             InFlight::Batch { batch, first } => {
@@ -270,6 +279,13 @@ impl Shard {
                     &self.topics,
                     &mut books,
                 );
+                if is_open && taken < wanted {
+                    let limits = &self.config.limits.queue;
+                    let trimmed = outbound.trim(limits, &mut self.frames, &self.topics, &mut books);
+                    if trimmed.is_err() {
+                        self.close_overloaded(slot);
+                    }
+                }
                 taken == wanted
             }
         };
@@ -408,7 +424,10 @@ impl Shard {
         // Replies and slow clients take turns with the fan-out, so that neither starves the other.
         self.flush_next = !self.flush_next;
         let send = if self.flush_next {
-            self.next_flush().or_else(|| self.next_fan_out_send())
+            // Again after a fan-out, which may have queued all that it had.
+            self.next_flush()
+                .or_else(|| self.next_fan_out_send())
+                .or_else(|| self.next_flush())
         } else {
             self.next_fan_out_send().or_else(|| self.next_flush())
         };
@@ -497,6 +516,8 @@ impl Shard {
     // ── shared by the modules below ──────────────────────────────────────────────────────────────
 
     fn is_current(&self, connection: ConnectionId) -> bool {
+        #[cfg(feature = "sabotage")]
+        let connection = self.sabotaged_id(connection);
         self.connections
             .get(connection.index())
             .is_some_and(|entry| {

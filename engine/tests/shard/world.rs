@@ -6,7 +6,7 @@ use serde_json::Value;
 use tickwire_engine::driver::simulated::{FaultRates, SimulatedDriver};
 use tickwire_engine::limits::{Limits, QueueLimits};
 use tickwire_engine::mailbox::{TopicId, Update};
-use tickwire_engine::policy::Policies;
+use tickwire_engine::policy::{OverflowPolicy, Policies};
 use tickwire_engine::shard::{ConnectionId, Shard, ShardConfig};
 use tickwire_protocol::channel::{DeliveryClass, namespace_of};
 use tickwire_protocol::frame::{MaskedOpcode, append_masked, append_text};
@@ -18,40 +18,48 @@ pub(crate) struct World {
     pub(crate) driver: SimulatedDriver,
     channels: Vec<(Arc<str>, u64)>,
     clients: Vec<ConnectionId>,
-    /// Faults heal with time only.
-    has_faults: bool,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self::with_faults(1, FaultRates::default())
+        Self::with_seed(1)
     }
 
     pub(crate) fn with_seed(seed: u64) -> Self {
-        Self::with_faults(seed, FaultRates::default())
+        Self::with(seed, QueueLimits::default(), Policies::default())
     }
 
-    pub(crate) fn with_faults(seed: u64, faults: FaultRates) -> Self {
-        let has_faults = faults.short + faults.would_block + faults.no_buffers > 0;
+    /// With a small queue, and namespace `news` dropping the oldest.
+    pub(crate) fn with_queue(frames_max: u32, bytes_max: u64) -> Self {
+        let queue = QueueLimits {
+            frames_max,
+            bytes_max,
+            ..QueueLimits::default()
+        };
+        let policies = [("news".to_owned(), OverflowPolicy::DropOldest)];
+        let policies = Policies::new(policies.into());
+        Self::with(1, queue, policies)
+    }
+
+    fn with(seed: u64, queue: QueueLimits, policies: Policies) -> Self {
         let config = ShardConfig {
             shard: 0,
             epoch: "test".to_owned(),
             limits: Limits {
                 connections_max: 1_000,
                 topics_max: 100,
-                queue: QueueLimits::default(),
+                queue,
             },
-            policies: Policies::default(),
+            policies,
             open_namespaces: Vec::new(),
             coalesce_max_ns: 2_000_000,
             seed,
         };
         let shard = Shard::new(config, SimulatedDriver::start());
         Self {
-            driver: SimulatedDriver::new(shard, seed, faults),
+            driver: SimulatedDriver::new(shard, seed, FaultRates::default()),
             channels: Vec::new(),
             clients: Vec::new(),
-            has_faults,
         }
     }
 
@@ -60,9 +68,6 @@ impl World {
         let client = self.driver.connect();
         self.driver.client_sends(client, request("/ws").as_bytes());
         self.driver.run();
-        if self.has_faults {
-            self.until_idle();
-        }
         self.clients.push(client);
         self.take_response(client, "HTTP/1.1 101");
         assert_eq!(self.messages(client)[0]["type"], "connected");

@@ -6,9 +6,11 @@
 
 mod client;
 mod faults;
+mod record;
 
 pub use client::SimulatedClient;
 pub use faults::FaultRates;
+pub use record::{Ended, Record, Sent};
 
 use std::collections::VecDeque;
 
@@ -18,7 +20,7 @@ use crate::clock::Now;
 use crate::limits::CHUNK_OPERATIONS;
 use crate::mailbox::SharedUpdate;
 use crate::random::Random;
-use crate::shard::{Capacity, ConnectionId, Operation, SendOutcome, Shard};
+use crate::shard::{Capacity, ConnectionId, Mode, Operation, SendOutcome, Shard};
 
 /// One shard with its simulated clients.
 #[derive(Debug)]
@@ -32,7 +34,12 @@ pub struct SimulatedDriver {
     arriving: VecDeque<SharedUpdate>,
     /// Operations executed between two looks at everything else.
     pub chunk_operations: usize,
-    faults: FaultRates,
+    /// Virtual time that an operation takes.
+    pub operation_cost_ns: u64,
+    /// What goes wrong with sends.
+    pub faults: FaultRates,
+    /// What was executed, for those who want to look at it.
+    record: Option<Record>,
     random: Random,
     /// Outcomes of the chunk that is being executed.
     outcomes: Vec<(ConnectionId, SendOutcome)>,
@@ -60,7 +67,9 @@ impl SimulatedDriver {
             mail: VecDeque::new(),
             arriving: VecDeque::new(),
             chunk_operations: CHUNK_OPERATIONS,
+            operation_cost_ns: 0,
             faults,
+            record: None,
             random,
             outcomes,
         }
@@ -125,24 +134,36 @@ impl SimulatedDriver {
             let arrived = self.random.below(4).min(self.arriving.len());
             self.mail.extend(self.arriving.drain(..arrived));
             self.shard.take_updates(&mut self.mail, self.now);
-            self.shard.handle_timeout(self.now);
-            let mut executed = 0;
-            while executed < self.chunk_operations
-                && let Some(operation) = self.shard.poll_output()
-            {
-                self.execute(operation);
-                executed += 1;
-            }
-            let mut outcomes = std::mem::take(&mut self.outcomes);
-            for (connection, outcome) in outcomes.drain(..) {
-                self.shard.handle_sent(connection, outcome, self.now);
-            }
-            self.outcomes = outcomes;
-            if executed == 0 && !self.report_readiness() && self.arriving.is_empty() {
+            if !self.run_chunk() && !self.report_readiness() && self.arriving.is_empty() {
                 break;
             }
         }
         self.shard.drain_interest_changes().for_each(drop);
+        self.end_turn(started_ns);
+    }
+
+    /// Does what is due and executes one chunk of operations: a part of a turn, between two looks at
+    /// everything else. Returns whether there were any.
+    pub fn run_chunk(&mut self) -> bool {
+        self.shard.handle_timeout(self.now);
+        let mut executed = 0;
+        while executed < self.chunk_operations
+            && let Some(operation) = self.shard.poll_output()
+        {
+            self.execute(operation);
+            executed += 1;
+            self.now.monotonic_ns += self.operation_cost_ns;
+        }
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        for (connection, outcome) in outcomes.drain(..) {
+            self.shard.handle_sent(connection, outcome, self.now);
+        }
+        self.outcomes = outcomes;
+        executed > 0
+    }
+
+    /// Ends a turn of which the caller ran the chunks.
+    pub fn end_turn(&mut self, started_ns: u64) {
         self.shard.end_turn(started_ns, self.now.monotonic_ns);
         assert!(
             self.shard.ledger().is_balanced(),
@@ -158,6 +179,27 @@ impl SimulatedDriver {
         self.now.wall =
             Timestamp::from_unix_micros(self.now.wall.unix_micros().saturating_add(micros));
         self.run();
+    }
+
+    /// Sets the clocks, without a turn.
+    pub fn set_now(&mut self, now: Now) {
+        assert!(
+            now.monotonic_ns >= self.now.monotonic_ns,
+            "time does not go back"
+        );
+        self.now = now;
+    }
+
+    /// Begins to note what is executed.
+    pub fn keep_record(&mut self) {
+        self.record = Some(Record::default());
+    }
+
+    /// What was executed since the last call.
+    pub fn take_record(&mut self) -> Record {
+        self.record
+            .as_mut()
+            .map_or_else(Record::default, std::mem::take)
     }
 
     /// The present moment.
@@ -202,11 +244,22 @@ impl SimulatedDriver {
                     !client.fin && !client.is_closed(),
                     "a send after FIN or close"
                 );
-                let outcome = self
-                    .faults
-                    .outcome(&mut self.random, range.len(), client.room);
+                let faults = &self.faults;
+                let wanted = &bytes[range.clone()];
+                let outcome = faults.outcome(&mut self.random, wanted, client.room);
                 if let SendOutcome::Sent(taken) = outcome {
                     client.take(&bytes[range.start..range.start + taken]);
+                }
+                if let Some(record) = &mut self.record {
+                    let was_direct = self.shard.mode(connection) == Some(Mode::Direct);
+                    record.sends.push(Sent {
+                        connection,
+                        bytes,
+                        range,
+                        was_direct,
+                        outcome,
+                        at_ns: self.now.monotonic_ns,
+                    });
                 }
                 self.outcomes.push((connection, outcome));
             }
@@ -224,16 +277,24 @@ impl SimulatedDriver {
             Operation::ShutdownWrite(connection) => {
                 current(&mut self.clients, connection).fin = true
             }
-            Operation::Close(connection, _) | Operation::Reset(connection, _) => {
+            Operation::Close(connection, reason) | Operation::Reset(connection, reason) => {
                 let reset = matches!(operation, Operation::Reset(..));
                 current(&mut self.clients, connection).close(reset);
+                if let Some(record) = &mut self.record {
+                    record.ended.push(Ended {
+                        connection,
+                        reason,
+                        reset,
+                    });
+                }
                 self.shard.handle_closed(connection);
             }
         }
     }
 
-    /// Reports sockets that take bytes again, and bytes of clients that are read from again.
-    fn report_readiness(&mut self) -> bool {
+    /// Reports sockets that take bytes again, and bytes of clients that are read from again. Returns whether
+    /// there were any.
+    pub fn report_readiness(&mut self) -> bool {
         let mut any = false;
         for (slot, client) in (0..).zip(&mut self.clients) {
             let connection = ConnectionId {

@@ -31,12 +31,11 @@ impl Shard {
         connection.phase = Phase::Flushing;
         connection.close_reason = Some(reason);
         self.leave_group(slot);
-        self.tell_all(slot);
         let outbound = self.outbound(slot);
         // Nothing follows a close frame (RFC 6455 section 5.5.1).
         outbound.ping = false;
         outbound.pong = None;
-        append_close(&mut outbound.control, code, text);
+        append_close(&mut outbound.close, code, text);
         let now = self.now;
         self.begin_flushing(slot, reason, now, CLOSE_TIMEOUT_MS);
     }
@@ -88,6 +87,8 @@ impl Shard {
             .close_reason
             .or(reason)
             .unwrap_or(CloseReason::Failed);
+        // First of all, as above: one that is gone can't overflow any more.
+        connection.phase = Phase::Ended;
         self.counters.closes[reason as usize] += 1;
         self.leave_group(slot);
         self.drop_inbound(slot);
@@ -108,9 +109,9 @@ impl Shard {
             outbound.pong = None;
             outbound.notice_due = false;
             outbound.control.clear();
+            outbound.close.clear();
             self.outbounds.give_back(outbound);
         }
-        connection.phase = Phase::Ended;
         connection.flush_queued = false;
         self.open_connections -= 1;
         let id = connection.id(slot);

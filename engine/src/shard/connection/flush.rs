@@ -37,7 +37,7 @@ impl Shard {
     /// Queues one value, which the ledger counts as queued, for a client that is not direct.
     pub(in crate::shard) fn queue_value(&mut self, slot: u32, frame: FrameIndex) {
         if self.connections[slot as usize].phase != Phase::Open {
-            return self.ledger.cancel(1);
+            return self.give_up(slot, frame);
         }
         let outbounds = &mut self.outbounds;
         let Connection {
@@ -60,9 +60,14 @@ impl Shard {
         self.schedule_flush(slot);
         if pushed.is_err() {
             self.note_lost(slot, frame);
-            let text = "values could not be kept for this client";
-            self.begin_close(slot, CloseCode::TryAgainLater, text, CloseReason::Overload);
+            self.close_overloaded(slot);
         }
+    }
+
+    /// Ends the session of a client for which values that may not be skipped could not be kept.
+    pub(in crate::shard) fn close_overloaded(&mut self, slot: u32) {
+        let text = "values could not be kept for this client";
+        self.begin_close(slot, CloseCode::TryAgainLater, text, CloseReason::Overload);
     }
 
     /// Has what waits for the client sent, unless something is under way that will.
@@ -81,6 +86,8 @@ impl Shard {
     /// The next send of what waits for single clients.
     pub(in crate::shard) fn next_flush(&mut self) -> Option<Operation> {
         while let Some(slot) = self.flush_queue.pop_front() {
+            #[cfg(feature = "sabotage")]
+            self.sabotage_flush(slot);
             let connection = &mut self.connections[slot as usize];
             if !std::mem::take(&mut connection.flush_queued)
                 || connection.in_flight != InFlight::Nothing
@@ -142,9 +149,13 @@ impl Shard {
         }
         let is_cut = content.start_of(next) < reached;
         let rest_end = content.end_of(next);
+        #[cfg(feature = "sabotage")]
+        let frame_start = content.start_of(next);
         self.books(slot).sent((next - first) as u64);
         if is_cut {
             // Cut in the middle: still in flight until its last byte is taken.
+            #[cfg(feature = "sabotage")]
+            let reached = self.sabotaged_rest(frame_start, reached);
             let rest = &self.batches.get(batch).bytes()[reached..rest_end];
             let outbounds = &mut self.outbounds;
             self.connections[slot as usize]
@@ -202,6 +213,18 @@ impl Shard {
         Books {
             ledger: &mut self.ledger,
             account: &mut self.connections[slot as usize].account,
+        }
+    }
+
+    /// Lets go of a value that came for a client that is leaving, as [`Shard::cancel_values`] does.
+    fn give_up(&mut self, slot: u32, frame: FrameIndex) {
+        let connection = &self.connections[slot as usize];
+        match connection.close_reason {
+            Some(CloseReason::Overload) => self.ledger.drop_queued(1),
+            _ => self.ledger.cancel(1),
+        }
+        if connection.phase == Phase::Flushing {
+            self.note_lost(slot, frame);
         }
     }
 

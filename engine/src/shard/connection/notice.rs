@@ -2,7 +2,7 @@
 //! before a close.
 
 use super::Phase;
-use crate::limits::{SKIPPED_CHANNELS_MAX, SKIPPED_INTERVAL_MS};
+use crate::limits::SKIPPED_INTERVAL_MS;
 use crate::shard::Shard;
 use crate::shard::outbound::{Skips, append_notice};
 use crate::shard::timer::TimerKind;
@@ -47,19 +47,6 @@ impl Shard {
         self.connections[slot as usize]
             .account
             .note_untold(topic, skips);
-    }
-
-    /// Queues the last notices of skipped values: no value follows any more.
-    pub(in crate::shard) fn tell_all(&mut self, slot: u32) {
-        loop {
-            let notice = self.connections[slot as usize]
-                .account
-                .take_notice(SKIPPED_CHANNELS_MAX);
-            if notice.is_empty() {
-                break;
-            }
-            self.tell(slot, &notice);
-        }
     }
 
     /// Queues a notice of skipped values among the replies: none of these channels' values may wait.

@@ -279,7 +279,8 @@ impl Shard {
     ) {
         let set = self.set_of(slot);
         let before: Vec<TopicIndex> = set.iter().map(|wanted| wanted.topic).collect();
-        if names.is_none() {
+        let is_everything = names.is_none();
+        if is_everything {
             self.settle(slot);
             self.cancel_values(slot);
         }
@@ -309,9 +310,13 @@ impl Shard {
             let ledger = &mut self.ledger;
             outbound.remove_topics(&gone, &mut self.frames, |_, _| ledger.cancel(1));
         }
-        let notice = self.connections[slot as usize]
-            .account
-            .take_notice_of(&gone);
+        let account = &mut self.connections[slot as usize].account;
+        let notice = if is_everything {
+            // Also of channels that it lost by being sent away.
+            account.take_notice(usize::MAX)
+        } else {
+            account.take_notice_of(&gone)
+        };
         self.tell(slot, &notice);
         self.change_group(slot, &after);
         let (symbols, channels) = (

@@ -32,6 +32,9 @@ pub(in crate::shard) struct Outbound {
     pub(in crate::shard) pong: Option<ControlPayload>,
     /// Complete frames of replies.
     pub(in crate::shard) control: Vec<u8>,
+    /// The close frame. It follows everything else, with the last notice before it, when the next send is put
+    /// together: until then values may come back that the notice must account for.
+    pub(in crate::shard) close: Vec<u8>,
     /// Last values asked for by subscribing; at most one per topic.
     pub(super) snapshots: VecDeque<FrameIndex>,
     /// Values that a short send did not reach, older than those in the ring.
@@ -83,6 +86,7 @@ impl Outbound {
             && !self.notice_due
             && self.pong.is_none()
             && self.control.is_empty()
+            && self.close.is_empty()
             && self.snapshots.is_empty()
             && self.has_no_values()
             && self.segments.is_empty()
@@ -99,7 +103,6 @@ impl Outbound {
 
     /// What waits, in figures.
     pub(in crate::shard) fn backlog(&mut self, frames: &FrameSlab) -> Backlog {
-        let ring = self.ring.as_ref().map_or(0, FrameRing::len);
         let snapshots: usize = self
             .snapshots
             .iter()
@@ -107,7 +110,7 @@ impl Outbound {
             .sum();
         let oldest = self.oldest_ordered().or_else(|| self.dirty.next());
         Backlog {
-            frames: (self.returned.len() + ring + self.dirty.len()) as u64,
+            frames: (self.ordered_len() + self.dirty.len()) as u64,
             bytes: (self.partial.len() + self.control.len() + snapshots + self.value_bytes) as u64,
             oldest_ns: oldest.map(|frame| frames.update(frame).received_ns),
         }
@@ -146,7 +149,7 @@ impl Outbound {
             return Ok(());
         }
         while self.is_full(len, limits, frames) {
-            if self.drop_oldest(frames, topics, books) {
+            if self.drop_oldest(Some(topic), frames, topics, books) {
                 continue;
             }
             if policy == OverflowPolicy::Disconnect {
@@ -169,6 +172,33 @@ impl Outbound {
         Ok(())
     }
 
+    /// Holds the queue against its limits after values came back from a send, while which others were queued.
+    ///
+    /// # Errors
+    /// It is full of values that may not be skipped: the client is to be closed.
+    pub(in crate::shard) fn trim(
+        &mut self,
+        limits: &QueueLimits,
+        frames: &mut FrameSlab,
+        topics: &Topics,
+        books: &mut Books<'_>,
+    ) -> Result<(), QueueOverflow> {
+        let is_beyond = |outbound: &Self| {
+            outbound.ordered_len() > limits.frames_max as usize
+                || outbound.value_bytes as u64 > limits.bytes_max
+        };
+        if is_beyond(self) && !self.conflating {
+            self.conflate(frames, topics, books);
+        }
+        while is_beyond(self) && self.ordered_len() > 1 {
+            if !self.drop_oldest(None, frames, topics, books) {
+                let has_room = self.ordered_len() <= limits.frames_max as usize;
+                return if has_room { Ok(()) } else { Err(QueueOverflow) };
+            }
+        }
+        Ok(())
+    }
+
     /// Puts a value that a send did not reach back in front.
     pub(super) fn return_value(
         &mut self,
@@ -187,12 +217,7 @@ impl Outbound {
     }
 
     /// Puts the newest value of a dirty topic that a send did not reach back; its bytes are counted.
-    pub(super) fn return_newest(
-        &mut self,
-        frame: FrameIndex,
-        frames: &mut FrameSlab,
-        books: &mut Books<'_>,
-    ) {
+    fn return_newest(&mut self, frame: FrameIndex, frames: &mut FrameSlab, books: &mut Books<'_>) {
         if let Some(superseded) = self.dirty.mark_first(frame, frames) {
             self.skip(superseded, frames, books);
         }
@@ -243,6 +268,19 @@ impl Outbound {
             removed(frames.topic(frame), frames.update(frame).sequence);
             frames.release(frame);
         }
+    }
+
+    #[cfg(feature = "sabotage")]
+    pub(in crate::shard) fn lose_only_dirty_value(&mut self, frames: &mut FrameSlab) -> bool {
+        if !self.conflating || self.dirty.len() != 1 || !self.has_no_ordered_values() {
+            return false;
+        }
+        let Some(frame) = self.dirty.pop() else {
+            return false;
+        };
+        self.value_bytes -= frames.bytes_of(frame).len();
+        frames.release(frame);
+        true
     }
 
     /// Drops all values and snapshots that wait, not what is partly sent; `removed` gets the topic and
@@ -296,10 +334,15 @@ impl Outbound {
 
     /// Whether a value of `len` bytes more would be too much.
     fn is_full(&self, len: usize, limits: &QueueLimits, frames: &FrameSlab) -> bool {
-        let is_ring_full = self.ring.as_ref().is_some_and(FrameRing::is_full);
+        let has_all_frames = self.ordered_len() >= limits.frames_max as usize;
         let is_beyond_bytes =
             !self.has_no_values() && (self.value_bytes + len) as u64 > limits.bytes_max;
-        is_ring_full || is_beyond_bytes || frames.bytes() > FRAME_BYTES_MAX
+        has_all_frames || is_beyond_bytes || frames.bytes() > FRAME_BYTES_MAX
+    }
+
+    /// Number of values that wait in order.
+    fn ordered_len(&self) -> usize {
+        self.returned.len() + self.ring.as_ref().map_or(0, FrameRing::len)
     }
 
     fn is_old(&mut self, now_ns: u64, limits: &QueueLimits, frames: &FrameSlab) -> bool {
@@ -345,9 +388,11 @@ impl Outbound {
         }
     }
 
-    /// Skips the oldest value of a `drop-oldest` namespace that waits in order. Returns whether there was one.
+    /// Skips the oldest value of a `drop-oldest` namespace that waits in order, to make room, perhaps for one of
+    /// `incoming`; where it is the newest of its topic it becomes dirty instead. Returns whether there was one.
     fn drop_oldest(
         &mut self,
+        incoming: Option<TopicIndex>,
         frames: &mut FrameSlab,
         topics: &Topics,
         books: &mut Books<'_>,
@@ -372,7 +417,20 @@ impl Outbound {
             });
         }
         let Some(oldest) = oldest else { return false };
-        self.skip(oldest, frames, books);
+        let topic = frames.topic(oldest);
+        let is_same = |frame: &FrameIndex| frames.topic(*frame) == topic;
+        let is_superseded = incoming == Some(topic)
+            || self.dirty.contains(topic)
+            || self.returned.iter().any(is_same)
+            || self.ring.as_mut().is_some_and(|ring| ring.any(is_same));
+        if is_superseded {
+            self.skip(oldest, frames, books);
+        } else {
+            // A full queue of other topics must not cost this one its newest value.
+            self.conflating = true;
+            self.value_bytes -= frames.bytes_of(oldest).len();
+            self.mark_dirty(oldest, frames, books);
+        }
         true
     }
 

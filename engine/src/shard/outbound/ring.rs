@@ -41,8 +41,8 @@ impl FrameRing {
         self.0.is_empty()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.0.is_full()
+    pub(super) fn any(&mut self, is_wanted: impl Fn(&FrameIndex) -> bool) -> bool {
+        self.0.iter().any(is_wanted)
     }
 
     /// Keeps the frames for which `keep` says so, in their order.

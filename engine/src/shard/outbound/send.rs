@@ -71,6 +71,9 @@ impl Outbound {
                 content,
             });
         }
+        if !self.close.is_empty() {
+            self.finish_replies(topics, books);
+        }
         let start = buffer.len();
         // Replies first: the first of them is the answer to the upgrade, which no frame may precede.
         buffer.append(&mut self.control);
@@ -256,6 +259,23 @@ impl Outbound {
             && (self.dirty.is_empty() || now_ns > due_ns + OVERDUE_NS)
     }
 
+    /// Puts the close frame behind the replies, and before it what the client was not told yet.
+    fn finish_replies(&mut self, topics: &Topics, books: &mut Books<'_>) {
+        debug_assert!(
+            self.has_no_values() && self.snapshots.is_empty(),
+            "nothing follows a close frame"
+        );
+        self.notice_due = false;
+        loop {
+            let notice = books.account.take_notice(SKIPPED_CHANNELS_MAX);
+            if notice.is_empty() {
+                break;
+            }
+            append_notice(&mut self.control, &notice, topics);
+        }
+        self.control.append(&mut self.close);
+    }
+
     fn append_notice(
         &mut self,
         now_ns: u64,
@@ -316,14 +336,10 @@ impl Outbound {
             Content::Partial { .. } => unreachable!("kept as it is"),
             Content::Control => drop(self.control.splice(0..0, bytes.iter().copied())),
             Content::Snapshot(frame) => self.snapshots.push_front(frame),
-            Content::Value(frame) => {
+            // A dirty topic that keeps its order may have newer values in the ring by now: it goes before them.
+            Content::Value(frame) | Content::Newest(frame) => {
                 books.ledger.requeue(1);
                 self.return_value(frame, frames, topics, books);
-            }
-            Content::Newest(frame) => {
-                books.ledger.requeue(1);
-                self.value_bytes += frames.bytes_of(frame).len();
-                self.return_newest(frame, frames, books);
             }
             Content::Notice => {
                 self.notice_due = true;
