@@ -16,6 +16,8 @@ pub(super) struct DirtySet {
     order: VecDeque<TopicIndex>,
     /// Each holds a reference in the slab.
     newest: HashMap<TopicIndex, FrameIndex>,
+    /// Bytes of the values.
+    bytes: usize,
 }
 
 impl DirtySet {
@@ -23,9 +25,11 @@ impl DirtySet {
     /// Takes over the caller's reference.
     pub(super) fn mark(&mut self, frame: FrameIndex, frames: &FrameSlab) -> Option<FrameIndex> {
         let topic = frames.topic(frame);
+        self.bytes += frames.bytes_of(frame).len();
         let older = self.newest.insert(topic, frame);
-        if older.is_none() {
-            self.order.push_back(topic);
+        match older {
+            Some(older) => self.bytes -= frames.bytes_of(older).len(),
+            None => self.order.push_back(topic),
         }
         older
     }
@@ -43,6 +47,7 @@ impl DirtySet {
         }
         self.order.push_front(topic);
         self.newest.insert(topic, frame);
+        self.bytes += frames.bytes_of(frame).len();
         None
     }
 
@@ -60,24 +65,32 @@ impl DirtySet {
     }
 
     /// Takes that value out, with its reference.
-    pub(super) fn pop(&mut self) -> Option<FrameIndex> {
+    pub(super) fn pop(&mut self, frames: &FrameSlab) -> Option<FrameIndex> {
         let topic = self.order.pop_front()?;
-        self.newest.remove(&topic)
+        let frame = self.newest.remove(&topic)?;
+        self.bytes -= frames.bytes_of(frame).len();
+        Some(frame)
     }
 
     /// Takes `topics` (ascending) out; `removed` gets each value that waited, with its reference.
     pub(super) fn remove_all(
         &mut self,
         topics: &[TopicIndex],
+        frames: &FrameSlab,
         mut removed: impl FnMut(FrameIndex),
     ) {
         self.order.retain(|topic| {
             let keep = topics.binary_search(topic).is_err();
             if !keep && let Some(frame) = self.newest.remove(topic) {
+                self.bytes -= frames.bytes_of(frame).len();
                 removed(frame);
             }
             keep
         });
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {

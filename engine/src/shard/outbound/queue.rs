@@ -44,8 +44,8 @@ pub(in crate::shard) struct Outbound {
     /// Of each topic, its value here is newer than those in `returned` and the ring.
     pub(super) dirty: DirtySet,
     pub(super) conflating: bool,
-    /// Bytes of the values in `returned`, the ring and `dirty`.
-    pub(super) value_bytes: usize,
+    /// Bytes of the values in `returned` and the ring.
+    pub(super) ordered_bytes: usize,
     /// What the send in flight is made of; empty exactly while none is.
     pub(super) segments: Vec<Segment>,
     /// Its bytes.
@@ -109,9 +109,10 @@ impl Outbound {
             .map(|frame| frames.bytes_of(*frame).len())
             .sum();
         let oldest = self.oldest_ordered().or_else(|| self.dirty.next());
+        let values = self.ordered_bytes + self.dirty.bytes();
         Backlog {
             frames: (self.ordered_len() + self.dirty.len()) as u64,
-            bytes: (self.partial.len() + self.control.len() + snapshots + self.value_bytes) as u64,
+            bytes: (self.partial.len() + self.control.len() + snapshots + values) as u64,
             oldest_ns: oldest.map(|frame| frames.update(frame).received_ns),
         }
     }
@@ -163,7 +164,7 @@ impl Outbound {
             return Ok(());
         }
         frames.retain(frame);
-        self.value_bytes += len;
+        self.ordered_bytes += len;
         let ring = self
             .ring
             .get_or_insert_with(|| FrameRing::new(limits.frames_max as usize));
@@ -185,7 +186,7 @@ impl Outbound {
     ) -> Result<(), QueueOverflow> {
         let is_beyond = |outbound: &Self| {
             outbound.ordered_len() > limits.frames_max as usize
-                || outbound.value_bytes as u64 > limits.bytes_max
+                || outbound.ordered_bytes as u64 > limits.bytes_max
         };
         if is_beyond(self) && !self.conflating {
             self.conflate(frames, topics, books);
@@ -208,18 +209,18 @@ impl Outbound {
         books: &mut Books<'_>,
     ) {
         let topic = frames.topic(frame);
-        self.value_bytes += frames.bytes_of(frame).len();
         if self.conflating && topics.get(topic).policy == OverflowPolicy::Conflate {
             self.return_newest(frame, frames, books);
         } else {
+            self.ordered_bytes += frames.bytes_of(frame).len();
             self.returned.push_front(frame);
         }
     }
 
-    /// Puts the newest value of a dirty topic that a send did not reach back; its bytes are counted.
+    /// Puts the newest value of a dirty topic that a send did not reach back.
     fn return_newest(&mut self, frame: FrameIndex, frames: &mut FrameSlab, books: &mut Books<'_>) {
         if let Some(superseded) = self.dirty.mark_first(frame, frames) {
-            self.skip(superseded, frames, books);
+            Self::skip(superseded, frames, books);
         }
     }
 
@@ -240,7 +241,7 @@ impl Outbound {
             snapshots,
             returned,
             ring,
-            value_bytes,
+            ordered_bytes,
             ..
         } = self;
         snapshots.retain(|frame| {
@@ -251,10 +252,11 @@ impl Outbound {
             keep
         });
         let mut gone = Vec::new();
-        dirty.remove_all(topics, |frame| gone.push(frame));
+        dirty.remove_all(topics, frames, |frame| gone.push(frame));
         let mut keep = |frame: FrameIndex| {
             let keep = topics.binary_search(&frames.topic(frame)).is_err();
             if !keep {
+                *ordered_bytes -= frames.bytes_of(frame).len();
                 gone.push(frame);
             }
             keep
@@ -264,7 +266,6 @@ impl Outbound {
             ring.retain(keep);
         }
         for frame in gone {
-            *value_bytes -= frames.bytes_of(frame).len();
             removed(frames.topic(frame), frames.update(frame).sequence);
             frames.release(frame);
         }
@@ -275,10 +276,9 @@ impl Outbound {
         if !self.conflating || self.dirty.len() != 1 || !self.has_no_ordered_values() {
             return false;
         }
-        let Some(frame) = self.dirty.pop() else {
+        let Some(frame) = self.dirty.pop(frames) else {
             return false;
         };
-        self.value_bytes -= frames.bytes_of(frame).len();
         frames.release(frame);
         true
     }
@@ -297,12 +297,12 @@ impl Outbound {
             .returned
             .pop_front()
             .or_else(|| self.ring.as_mut().and_then(FrameRing::pop))
-            .or_else(|| self.dirty.pop())
+            .or_else(|| self.dirty.pop(frames))
         {
             removed(frames.topic(frame), frames.update(frame).sequence);
             frames.release(frame);
         }
-        self.value_bytes = 0;
+        self.ordered_bytes = 0;
         self.conflating = false;
     }
 
@@ -336,7 +336,7 @@ impl Outbound {
     fn is_full(&self, len: usize, limits: &QueueLimits, frames: &FrameSlab) -> bool {
         let has_all_frames = self.ordered_len() >= limits.frames_max as usize;
         let is_beyond_bytes =
-            !self.has_no_values() && (self.value_bytes + len) as u64 > limits.bytes_max;
+            !self.has_no_ordered_values() && (self.ordered_bytes + len) as u64 > limits.bytes_max;
         has_all_frames || is_beyond_bytes || frames.bytes() > FRAME_BYTES_MAX
     }
 
@@ -375,16 +375,15 @@ impl Outbound {
         if topics.get(frames.topic(frame)).policy != OverflowPolicy::Conflate {
             return true;
         }
-        self.value_bytes -= frames.bytes_of(frame).len();
+        self.ordered_bytes -= frames.bytes_of(frame).len();
         self.mark_dirty(frame, frames, books);
         false
     }
 
-    /// Makes the value, whose bytes are not counted yet, its topic's newest; takes over the reference.
+    /// Makes the value its topic's newest; takes over the reference.
     fn mark_dirty(&mut self, frame: FrameIndex, frames: &mut FrameSlab, books: &mut Books<'_>) {
-        self.value_bytes += frames.bytes_of(frame).len();
         if let Some(superseded) = self.dirty.mark(frame, frames) {
-            self.skip(superseded, frames, books);
+            Self::skip(superseded, frames, books);
         }
     }
 
@@ -417,6 +416,7 @@ impl Outbound {
             });
         }
         let Some(oldest) = oldest else { return false };
+        self.ordered_bytes -= frames.bytes_of(oldest).len();
         let topic = frames.topic(oldest);
         let is_same = |frame: &FrameIndex| frames.topic(*frame) == topic;
         let is_superseded = incoming == Some(topic)
@@ -424,19 +424,17 @@ impl Outbound {
             || self.returned.iter().any(is_same)
             || self.ring.as_mut().is_some_and(|ring| ring.any(is_same));
         if is_superseded {
-            self.skip(oldest, frames, books);
+            Self::skip(oldest, frames, books);
         } else {
             // A full queue of other topics must not cost this one its newest value.
             self.conflating = true;
-            self.value_bytes -= frames.bytes_of(oldest).len();
             self.mark_dirty(oldest, frames, books);
         }
         true
     }
 
-    /// The queued value was superseded.
-    fn skip(&mut self, frame: FrameIndex, frames: &mut FrameSlab, books: &mut Books<'_>) {
-        self.value_bytes -= frames.bytes_of(frame).len();
+    /// The queued value, which is in no queue any more, was superseded.
+    fn skip(frame: FrameIndex, frames: &mut FrameSlab, books: &mut Books<'_>) {
         books.skip(frames.topic(frame), frames.update(frame).sequence);
         frames.release(frame);
     }
@@ -464,7 +462,8 @@ impl OutboundPool {
 
     pub(in crate::shard) fn give_back(&mut self, mut outbound: Box<Outbound>) {
         debug_assert!(outbound.is_empty(), "given back when nothing waits");
-        debug_assert_eq!(outbound.value_bytes, 0, "no values, no bytes");
+        debug_assert_eq!(outbound.ordered_bytes, 0, "no values, no bytes");
+        debug_assert_eq!(outbound.dirty.bytes(), 0, "no values, no bytes");
         if self.free.len() >= Self::FREE_MAX {
             return;
         }

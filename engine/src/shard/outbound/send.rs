@@ -221,7 +221,7 @@ impl Outbound {
         if let Some(&frame) = self.returned.front() {
             fits(frame)?;
             self.returned.pop_front();
-            self.value_bytes -= frames.bytes_of(frame).len();
+            self.ordered_bytes -= frames.bytes_of(frame).len();
             ledger.begin_send(1);
             return Some((Content::Value(frame), frame));
         }
@@ -230,13 +230,12 @@ impl Outbound {
         {
             fits(frame)?;
             ring.pop();
-            self.value_bytes -= frames.bytes_of(frame).len();
+            self.ordered_bytes -= frames.bytes_of(frame).len();
             ledger.begin_send(1);
             return Some((Content::Value(frame), frame));
         }
         fits(self.dirty.next()?)?;
-        let frame = self.dirty.pop()?;
-        self.value_bytes -= frames.bytes_of(frame).len();
+        let frame = self.dirty.pop(frames)?;
         ledger.begin_send(1);
         Some((Content::Newest(frame), frame))
     }
