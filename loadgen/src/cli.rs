@@ -128,6 +128,10 @@ pub struct Arguments {
     #[arg(long, value_name = "COUNT", default_value = "0")]
     pub max_disorder: u64,
 
+    /// Target: at most so many values that the server's `seq` and its `skipped` notices do not explain.
+    #[arg(long, value_name = "COUNT", default_value = "0")]
+    pub max_unaccounted: u64,
+
     /// Write everything that was measured to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -194,6 +198,7 @@ impl Arguments {
                 delivered_percent_min: self.min_delivery,
                 established_percent_min: self.min_established,
                 disorder_max: self.max_disorder,
+                unaccounted_max: self.max_unaccounted,
             },
             json: self.json,
         })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::account::{self, Balance};
 use crate::audit::{Delivery, Expectation, settle};
 use crate::clock::UnixMicros;
 use crate::control::Snapshot;
@@ -21,6 +22,8 @@ pub struct Measurement {
     pub basis: AuditBasis,
     /// What arrived of it.
     pub delivery: Delivery,
+    /// Whether the server's own count of it holds.
+    pub account: Balance,
     /// All receive threads together.
     pub recorder: Recorder,
     /// What each of them took.
@@ -36,6 +39,8 @@ pub struct Coordinated {
     pub begun: UnixMicros,
     /// Whether a signal cut it short.
     pub is_interrupted: bool,
+    /// How long late values and notices were waited for; a second signal cuts that short, too.
+    pub grace: Duration,
     /// Connections.
     pub figures: Snapshot,
     /// The window, as it was in the end.
@@ -62,12 +67,15 @@ impl Measurement {
         };
         let audits: Vec<_> = parts.iter().map(|part| &part.audit).collect();
         let delivery = settle(&audits, &expectation);
+        let accounts: Vec<_> = parts.iter().map(|part| &part.account).collect();
+        let newest = account::newest(&accounts);
         let mut recorder = Recorder::default();
         parts.iter().for_each(|part| recorder.merge(&part.recorder));
         Self {
             coordinated,
             basis: basis(published.is_some(), &delivery),
             delivery,
+            account: account::settle(accounts, &newest),
             recorder,
             threads: parts.iter().map(|part| part.thread).collect(),
             publisher: published.map(|(_, record)| record),
@@ -98,6 +106,8 @@ impl Measurement {
             established,
             basis: self.basis,
             delivery: self.delivery,
+            account: self.account,
+            grace: self.coordinated.grace,
             malformed: self.recorder.messages.malformed,
             latency_p99: p99(&self.recorder.latency),
             before_intended: self.recorder.before_intended,

@@ -35,6 +35,7 @@ pub(crate) use self::dialer::CONNECTIONS_MAX;
 use self::dialer::Dialer;
 use self::intake::Intake;
 use self::requests::Requests;
+use crate::account::Account;
 use crate::audit::Audit;
 use crate::clock::{self, UnixMicros};
 use crate::control::Control;
@@ -52,6 +53,8 @@ const GOODBYE_MAX: Duration = Duration::from_secs(1);
 pub struct Measured {
     /// What arrived.
     pub audit: Audit,
+    /// Whether the server's own count of it holds.
+    pub account: Account,
     /// How late, and everything that is counted.
     pub recorder: Recorder,
     /// What it took.
@@ -221,6 +224,7 @@ impl Receiver {
 
     /// Ends all connections as the protocol asks, so that the server does not count resets.
     fn leave(&mut self, control: &Control) -> Result<(), ReceiveError> {
+        self.intake.begin_leaving();
         let keys: Vec<_> = self
             .connections
             .iter()
@@ -229,16 +233,16 @@ impl Receiver {
             .collect();
         for (key, stage) in keys {
             match stage {
-                Stage::Live(_) => {
+                Stage::Live(row) => {
                     let goodbye = self.requests.goodbye.clone();
                     if let Some(connection) = self.connection(key) {
-                        connection.stage = Stage::Leaving;
+                        connection.stage = Stage::Leaving(row);
                         connection.outbox.push(goodbye);
                     }
                     self.flush(key);
                 }
                 Stage::Connecting | Stage::Upgrading | Stage::Subscribing => self.close(key),
-                Stage::Leaving | Stage::Closing => {}
+                Stage::Leaving(_) | Stage::Closing => {}
             }
         }
         let deadline = clock::now().plus(GOODBYE_MAX);
@@ -251,7 +255,7 @@ impl Receiver {
     fn finish(self, core: Option<usize>) -> Measured {
         let counters = self.ring.counters();
         let demand_percent = self.demand.percent();
-        let (audit, recorder) = self.intake.finish();
+        let (audit, account, recorder) = self.intake.finish();
         let thread = ThreadUse {
             core,
             demand_percent,
@@ -260,6 +264,7 @@ impl Receiver {
         };
         Measured {
             audit,
+            account,
             recorder,
             thread,
         }

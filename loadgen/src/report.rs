@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use self::machine::Machine;
+use crate::account::Balance;
 use crate::audit::Delivery;
 use crate::control::Snapshot;
 use crate::measurement::Measurement;
@@ -36,6 +37,8 @@ pub struct Report {
     pub connections: ConnectionsReport,
     /// What arrived.
     pub delivery: DeliveryReport,
+    /// Whether the server's own numbers and notices explain it.
+    pub account: Balance,
     /// How late; values of the window, first arrivals.
     pub latency: TimesReport,
     /// The latency's curve: percent and microseconds.
@@ -192,6 +195,7 @@ impl Report {
             plan: PlanReport::new(plan),
             connections: ConnectionsReport::new(plan, measurement),
             delivery: DeliveryReport::new(measurement.basis, *delivery),
+            account: measurement.account,
             latency: (&recorder.latency).into(),
             latency_curve: recorder.latency.curve(),
             throughput,

@@ -29,6 +29,7 @@ use crate::publisher::{Publisher, Publishing};
 use crate::receiver::{self, CONNECTIONS_MAX, Measured, ReceiveError};
 use crate::scenario::Plan;
 use crate::schedule::Schedule;
+use crate::verdict::NOTICE_PATIENCE;
 use crate::window::Bounds;
 
 /// How often the coordinator looks.
@@ -37,6 +38,10 @@ const TICK: Duration = Duration::from_millis(20);
 /// Changes to the window lie so far ahead that every receive thread, which looks at least each 20 ms,
 /// has seen them before a value of the affected time can arrive.
 const LEAD: Duration = Duration::from_millis(100);
+
+/// Even where everything has arrived, the run goes on so long from the window's start: a notice of
+/// what was skipped before it may be under way.
+const NOTICES_DUE: Duration = NOTICE_PATIENCE;
 
 /// Why there is no measurement.
 #[derive(Debug)]
@@ -163,12 +168,13 @@ impl Coordinator {
         let mut end = self.connect().await;
         let mut publishing = None;
         let mut cpu_percent = None;
+        let mut grace = Duration::ZERO;
         // With nobody to receive, there is nothing to measure; the report says why.
         if end == PhaseEnd::Reached && self.control.snapshot().established > 0 {
             publishing = self.open_window(publisher);
             (end, cpu_percent) = self.measure().await;
             if end != PhaseEnd::Broken {
-                let _ = self.wait_for_late_values(publishing.as_ref()).await;
+                grace = self.wait_for_late_values(publishing.as_ref()).await;
             }
         }
         self.control.end();
@@ -180,6 +186,7 @@ impl Coordinator {
         let coordinated = Coordinated {
             begun,
             is_interrupted: end == PhaseEnd::Interrupted,
+            grace,
             figures,
             bounds,
             cpu_percent,
@@ -267,8 +274,9 @@ impl Coordinator {
         }
     }
 
-    /// Waits until everything expected has arrived, where that is known, or the grace is over.
-    async fn wait_for_late_values(&mut self, publishing: Option<&Publishing>) -> PhaseEnd {
+    /// Waits until everything expected has arrived, where that is known, or the grace is over. Returns
+    /// the grace that was granted: the planned one, unless a signal or a failure cut it short.
+    async fn wait_for_late_values(&mut self, publishing: Option<&Publishing>) -> Duration {
         let bounds = self.control.window.bounds();
         let (begun, grace) = (clock::now(), self.plan.phases.grace);
         let deadline = bounds.end.plus(grace);
@@ -280,13 +288,14 @@ impl Coordinator {
             let (now, figures) = (clock::now(), self.control.snapshot());
             let is_complete = publishing.is_some_and(Publishing::is_finished)
                 && per_connection.is_some_and(|per| figures.delivered >= per * figures.established);
-            if now >= deadline || is_complete {
-                return PhaseEnd::Reached;
+            let are_notices_due = now >= bounds.start.plus(NOTICES_DUE);
+            if now >= deadline || is_complete && are_notices_due {
+                return grace;
             }
             let share = (now.micros_since(begun), deadline.micros_since(begun));
             self.progress.show(Phase::Grace, share, figures);
-            if let Some(end) = self.tick().await {
-                return end;
+            if self.tick().await.is_some() {
+                return now.since(bounds.end);
             }
         }
     }

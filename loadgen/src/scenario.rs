@@ -122,6 +122,8 @@ pub struct Targets {
     pub established_percent_min: f64,
     /// Messages that break the wire's promises of order and form.
     pub disorder_max: u64,
+    /// Values that the server's own account does not explain, and notices that contradict it.
+    pub unaccounted_max: u64,
 }
 
 /// Publications per second when none is given: each symbol once a second, as the simulated feed.

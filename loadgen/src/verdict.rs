@@ -8,6 +8,7 @@
 //! | delivery | delivered of expected values | unaudited; nothing was expected; a spoiler |
 //! | latency p99 | receipt − intended time | no sample; a spoiler; the clocks disagree |
 //! | disorder | duplicates, reorders, stale, foreign and malformed messages | never |
+//! | account | values that the server's own numbers and notices do not explain, and contradictions | no value has a `seq`; no pair is left; missed, and the grace was shorter than [`NOTICE_PATIENCE`] |
 //!
 //! A **spoiler** is a way in which the generator itself may have caused what it measured:
 //! * *Publisher failed*: the load ended early.
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::account::Balance;
 use crate::audit::Delivery;
 use crate::clock::micros;
 use crate::scenario::Targets;
@@ -33,6 +35,9 @@ pub const LATENESS_SHARE_MAX: u32 = 10;
 
 /// A receive thread that wants more of its CPU can't be told from one that does not keep up.
 pub const DEMAND_MAX_PERCENT: f64 = 95.0;
+
+/// So long a notice of skipped values may take: the server tells at most once a second.
+pub const NOTICE_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// What was measured, as far as targets ask for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +50,10 @@ pub struct Facts {
     pub basis: AuditBasis,
     /// The audit's result.
     pub delivery: Delivery,
+    /// The server's own account.
+    pub account: Balance,
+    /// How long notices were waited for.
+    pub grace: Duration,
     /// Text messages that are no JSON object of the wire.
     pub malformed: u64,
     /// 99th percentile of the latency.
@@ -120,6 +129,7 @@ pub fn judge(facts: &Facts, targets: &Targets) -> Verdict {
         judge_delivery(facts, targets, &spoilers),
         judge_latency(facts, targets, &spoilers),
         judge_disorder(facts, targets),
+        judge_account(facts, targets),
     ];
     let any = |wanted: fn(&Outcome) -> bool| judgements.iter().any(|j| wanted(&j.outcome));
     let exit_code = if any(|outcome| *outcome == Outcome::Missed) {
@@ -262,12 +272,47 @@ fn judge_latency(facts: &Facts, targets: &Targets, spoilers: &Spoilers) -> Judge
 
 fn judge_disorder(facts: &Facts, targets: &Targets) -> Judgement {
     let tally = facts.delivery.tally;
-    let count = tally.duplicates + tally.reorders + tally.stale + tally.foreign + facts.malformed;
+    // The same fault shows in the publisher's counter and in the server's number: not twice here.
+    let order = (tally.duplicates + tally.reorders + tally.stale).max(facts.account.disorder);
+    let count = order + tally.foreign + facts.malformed;
     Judgement {
         target: "disorder",
         wanted: format!("<= {}", targets.disorder_max),
         measured: count.to_string(),
         outcome: outcome(count <= targets.disorder_max),
+    }
+}
+
+fn judge_account(facts: &Facts, targets: &Targets) -> Judgement {
+    let Balance {
+        pairs,
+        unaccounted,
+        contradictions,
+        numbered,
+        ..
+    } = facts.account;
+    let count = unaccounted + contradictions;
+    let no_verdict = |why: &str| Outcome::NoVerdict(why.to_owned());
+    let (measured, outcome) = if numbered == 0 {
+        let why = "no value with a `seq` arrived";
+        ("nothing".to_owned(), no_verdict(why))
+    } else if pairs == 0 && contradictions == 0 {
+        let why = "all connections were lost, and what was under way then is not known";
+        ("nothing".to_owned(), no_verdict(why))
+    } else if count > targets.unaccounted_max
+        && contradictions <= targets.unaccounted_max
+        && facts.grace < NOTICE_PATIENCE
+    {
+        let why = "notices may take a second and more; raise --grace to 2s";
+        (count.to_string(), no_verdict(why))
+    } else {
+        (count.to_string(), outcome(count <= targets.unaccounted_max))
+    };
+    Judgement {
+        target: "account",
+        wanted: format!("<= {}", targets.unaccounted_max),
+        measured,
+        outcome,
     }
 }
 
@@ -294,6 +339,7 @@ mod tests {
         delivered_percent_min: 99.0,
         established_percent_min: 100.0,
         disorder_max: 0,
+        unaccounted_max: 0,
     };
 
     fn good() -> Facts {
@@ -306,6 +352,13 @@ mod tests {
                 delivered: 1_000,
                 ..Delivery::default()
             },
+            account: Balance {
+                pairs: 10,
+                balanced: 10,
+                numbered: 1_000,
+                ..Balance::default()
+            },
+            grace: NOTICE_PATIENCE,
             malformed: 0,
             latency_p99: Some(Duration::from_millis(500)),
             before_intended: 0,
@@ -339,38 +392,67 @@ mod tests {
 
     #[test]
     fn targets_are_met_at_their_limits_and_missed_beyond() {
-        check(|_| {}, "MMMM", 0);
-        check(|facts| facts.established = 9, "xMMM", 1);
-        check(|facts| facts.delivery.delivered = 990, "MMMM", 0);
-        check(|facts| facts.delivery.delivered = 989, "MxMM", 1);
+        check(|_| {}, "MMMMM", 0);
+        check(|facts| facts.established = 9, "xMMMM", 1);
+        check(|facts| facts.delivery.delivered = 990, "MMMMM", 0);
+        check(|facts| facts.delivery.delivered = 989, "MxMMM", 1);
         check(
             |facts| facts.latency_p99 = Some(Duration::from_millis(501)),
-            "MMxM",
+            "MMxMM",
             1,
         );
-        check(|facts| facts.delivery.tally.duplicates = 1, "MMMx", 1);
-        check(|facts| facts.malformed = 1, "MMMx", 1);
+        check(|facts| facts.delivery.tally.duplicates = 1, "MMMxM", 1);
+        check(|facts| facts.malformed = 1, "MMMxM", 1);
     }
 
     #[test]
     fn what_was_not_measured_has_no_verdict() {
-        check(|facts| facts.basis = AuditBasis::Unaudited, "M?MM", 3);
-        check(|facts| facts.delivery.expected = 0, "M?MM", 3);
-        check(|facts| facts.latency_p99 = None, "MM?M", 3);
-        check(|facts| facts.before_intended = 1, "MM?M", 3);
-        check(|facts| (facts.asked, facts.established) = (0, 0), "?MMM", 3);
+        check(|facts| facts.basis = AuditBasis::Unaudited, "M?MMM", 3);
+        check(|facts| facts.delivery.expected = 0, "M?MMM", 3);
+        check(|facts| facts.latency_p99 = None, "MM?MM", 3);
+        check(|facts| facts.before_intended = 1, "MM?MM", 3);
+        check(
+            |facts| (facts.asked, facts.established) = (0, 0),
+            "?MMMM",
+            3,
+        );
+    }
+
+    #[test]
+    fn the_account_is_a_target_of_its_own() {
+        check(|facts| facts.account.unaccounted = 1, "MMMMx", 1);
+        check(|facts| facts.account.contradictions = 1, "MMMMx", 1);
+        check(|facts| facts.account.numbered = 0, "MMMM?", 3);
+        check(|facts| facts.account.pairs = 0, "MMMM?", 3);
+        check(|facts| facts.account.disorder = 1, "MMMxM", 1);
+    }
+
+    #[test]
+    fn a_grace_too_short_for_notices_takes_back_what_is_unaccounted() {
+        let short = Duration::from_millis(1_499);
+        check(|facts| facts.grace = short, "MMMMM", 0);
+        check(
+            |facts| (facts.grace, facts.account.unaccounted) = (short, 1),
+            "MMMM?",
+            3,
+        );
+        check(
+            |facts| (facts.grace, facts.account.contradictions) = (short, 1),
+            "MMMMx",
+            1,
+        );
     }
 
     #[test]
     fn a_publisher_that_was_not_punctual_leaves_no_verdict() {
         check(
             |facts| facts.publisher_late_p99 = Some(Duration::from_millis(51)),
-            "M??M",
+            "M??MM",
             3,
         );
         check(
             |facts| facts.publisher_failure = Some("gone".to_owned()),
-            "M??M",
+            "M??MM",
             3,
         );
     }
@@ -379,13 +461,13 @@ mod tests {
     fn a_saturated_receiver_takes_back_what_is_missed_only() {
         check(
             |facts| facts.receive_demand_percent_max = Some(95.1),
-            "MMMM",
+            "MMMMM",
             0,
         );
         let late = |facts: &mut Facts| facts.latency_p99 = Some(Duration::from_secs(1));
         check(
             |facts| (late(facts), facts.receive_demand_percent_max = Some(95.1)).1,
-            "MM?M",
+            "MM?MM",
             3,
         );
         check(
@@ -396,7 +478,7 @@ mod tests {
                 )
                     .1
             },
-            "MM?M",
+            "MM?MM",
             3,
         );
     }
@@ -405,7 +487,7 @@ mod tests {
     fn a_fact_outweighs_a_missing_verdict() {
         check(
             |facts| (facts.established = 9, facts.latency_p99 = None).1,
-            "xM?M",
+            "xM?MM",
             1,
         );
     }

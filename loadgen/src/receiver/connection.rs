@@ -27,8 +27,8 @@ pub(super) enum Stage {
     Upgrading,
     Subscribing,
     Live(RowIndex),
-    /// Our close frame is queued; the peer's FIN is awaited, bytes are ignored.
-    Leaving,
+    /// Our close frame is queued; until the peer's, what it says goes into the account only.
+    Leaving(RowIndex),
     /// The ring closes it; no operation is allowed any more.
     Closing,
 }
@@ -81,6 +81,10 @@ impl Connection {
     ) -> Result<(), Ending> {
         let row = match self.stage {
             Stage::Live(row) => Some(row),
+            Stage::Leaving(row) => {
+                intake.handle_last_text(text, row);
+                return Ok(());
+            }
             _ => None,
         };
         match intake.handle_text(text, row) {

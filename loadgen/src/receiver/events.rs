@@ -55,9 +55,10 @@ impl Receiver {
         let Some(Some(connection)) = connections.get_mut(key.slot as usize) else {
             return Ok(());
         };
-        if matches!(connection.stage, Stage::Leaving | Stage::Closing) {
+        if connection.stage == Stage::Closing {
             return Ok(());
         }
+        let is_leaving = matches!(connection.stage, Stage::Leaving(_));
         intake.handle_bytes(lease.len());
         let mut input = ring.bytes(lease);
         connection.session.resume(message);
@@ -73,6 +74,8 @@ impl Receiver {
                     message.clear();
                     acted
                 }
+                // Our close frame is sent: nothing may follow it, and only the peer's FIN is awaited.
+                Ok(Some(Said::Ping(_) | Said::Close(_))) if is_leaving => Ok(()),
                 Ok(Some(Said::Binary)) => {
                     message.clear();
                     intake.recorder.messages.binary += 1;
@@ -177,7 +180,7 @@ impl Receiver {
         };
         match connection.stage {
             Stage::Closing => return,
-            Stage::Leaving => {}
+            Stage::Leaving(_) => return self.close(key),
             Stage::Live(row) => intake.lost(row, &ending.to_string()),
             Stage::Connecting | Stage::Upgrading | Stage::Subscribing => {
                 dialer.settled();

@@ -1,5 +1,6 @@
 //! What a receive thread makes of the messages: audit, latency, counts. No sockets.
 
+use crate::account::Account;
 use crate::audit::{Audit, RowIndex, Rules, Sighting};
 use crate::clock::UnixMicros;
 use crate::control::{Control, Snapshot};
@@ -13,6 +14,7 @@ use crate::window::{Bounds, Place};
 pub(super) struct Intake {
     reader: Reader,
     audit: Audit,
+    account: Account,
     pub(super) recorder: Recorder,
     /// Of this thread, published once per turn.
     pub(super) figures: Snapshot,
@@ -49,6 +51,7 @@ impl Intake {
         Self {
             reader: Reader::new(&plan.symbols),
             audit: Audit::new(plan.symbols.count(), connections),
+            account: Account::new(plan.symbols.count(), connections),
             recorder: Recorder::default(),
             figures: Snapshot::default(),
             turn: Turn {
@@ -98,6 +101,7 @@ impl Intake {
         let Self {
             reader,
             audit,
+            account,
             recorder,
             figures,
             turn,
@@ -111,6 +115,7 @@ impl Intake {
                 if let Some(row) = row {
                     let sighting = audit.handle_value(row, value, &turn.rules);
                     record(sighting, value, turn, recorder, figures);
+                    account.handle_value(row, value.symbol, value.sequence);
                 }
             }
             Heard::UnaskedValue => recorder.messages.unasked_values += 1,
@@ -122,9 +127,15 @@ impl Intake {
                 count(&mut recorder.messages.errors, &code);
                 meaning = Meaning::Error(code);
             }
+            Heard::Told(told) => {
+                if let Some(row) = row {
+                    account.handle_told(row, told);
+                }
+            }
             Heard::Skipped { values } => {
-                recorder.messages.skipped_notices += 1;
-                recorder.messages.skipped_values += values;
+                let messages = &mut recorder.messages;
+                messages.skipped_notices += 1;
+                messages.skipped_values = messages.skipped_values.saturating_add(values);
             }
             Heard::Notice(notice) => recorder.messages.notice(notice),
             Heard::Malformed => recorder.messages.malformed += 1,
@@ -132,9 +143,27 @@ impl Intake {
         meaning
     }
 
+    /// What still comes on a connection that we are leaving: nothing is measured any more, but the
+    /// account is open until the server has said its last.
+    pub(super) fn handle_last_text(&mut self, text: &[u8], row: RowIndex) {
+        let account = &mut self.account;
+        self.reader.read(text, |heard| match heard {
+            Heard::Value(value) => account.handle_value(row, value.symbol, value.sequence),
+            Heard::Told(told) => account.handle_told(row, told),
+            _ => {}
+        });
+    }
+
+    /// The run ends; see [`Account::note_claims`].
+    pub(super) fn begin_leaving(&mut self) {
+        self.recorder.messages.parsed = self.reader.parsed();
+        self.account.note_claims();
+    }
+
     pub(super) fn established(&mut self, dialed: UnixMicros) -> RowIndex {
         self.recorder.connect.record(self.turn.now.since(dialed));
         self.figures.established += 1;
+        self.account.add_connection();
         self.audit.add_connection()
     }
 
@@ -146,12 +175,12 @@ impl Intake {
     pub(super) fn lost(&mut self, row: RowIndex, reason: &str) {
         self.figures.lost += 1;
         self.audit.lose_connection(row);
+        self.account.lose_connection(row);
         count(&mut self.recorder.losses, reason);
     }
 
-    pub(super) fn finish(mut self) -> (Audit, Recorder) {
-        self.recorder.messages.parsed = self.reader.parsed();
-        (self.audit, self.recorder)
+    pub(super) fn finish(self) -> (Audit, Account, Recorder) {
+        (self.audit, self.account, self.recorder)
     }
 }
 

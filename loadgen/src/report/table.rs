@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use super::{Report, TimesReport};
+use crate::account::Balance;
 use crate::recorder::Reasons;
 use crate::verdict::{AuditBasis, Outcome};
 
@@ -34,6 +35,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out)?;
     write_connections(out, report)?;
     write_delivery(out, report)?;
+    write_account(out, &report.account)?;
     line(out, "latency", times(&report.latency))?;
     let throughput = &report.throughput;
     let mib = throughput.bytes_per_second / f64::from(1 << 20);
@@ -109,6 +111,33 @@ fn write_delivery(out: &mut String, report: &Report) -> fmt::Result {
             tally.foreign,
             report.messages.malformed,
             tally.uncounted
+        ),
+    )
+}
+
+fn write_account(out: &mut String, account: &Balance) -> fmt::Result {
+    if account.numbered == 0 {
+        return line(out, "account", "none: the server numbers no values");
+    }
+    line(
+        out,
+        "account",
+        format_args!(
+            "{} of {} pairs balanced  {} unaccounted  {} told as skipped  {} contradictions  {} out of order{}",
+            account.balanced,
+            account.pairs,
+            account.unaccounted,
+            account.told,
+            account.contradictions,
+            account.disorder,
+            if account.connections_left_out > 0 {
+                format!(
+                    "  (without {} lost connections)",
+                    account.connections_left_out
+                )
+            } else {
+                String::new()
+            },
         ),
     )
 }

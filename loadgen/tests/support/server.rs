@@ -17,12 +17,17 @@ use tungstenite::{Message, WebSocket};
 /// Time between two values of each symbol of the built-in feed.
 const PERIOD: Duration = Duration::from_millis(10);
 
+/// The publisher's counters begin behind it, the server's numbers at 1.
+const COUNTER_START: u64 = 100;
+
 /// One value as it was fed.
 #[derive(Clone, Debug)]
 pub struct Fed {
     pub symbol: String,
     pub counter: u64,
     pub sent_us: u64,
+    /// The number that the server gives it: up by one per symbol.
+    pub sequence: u64,
     /// The message as a healthy server sends it.
     pub text: String,
 }
@@ -35,6 +40,20 @@ pub struct Sending<'v> {
     pub value: &'v Fed,
     /// The same symbol's value before.
     pub previous: Option<&'v Fed>,
+}
+
+impl Sending<'_> {
+    /// The value as a healthy server sends it.
+    pub fn text(&self) -> Act {
+        Act::Text(self.value.text.clone())
+    }
+
+    /// A notice that `count` values of the symbol up to number `to` were left out.
+    pub fn skipped(&self, count: u64, to: u64) -> Act {
+        let channel = format!("market:{}", self.value.symbol);
+        let told = json!({"type": "skipped", "channels": {channel: {"count": count, "to": to}}});
+        Act::Text(told.to_string())
+    }
 }
 
 /// What the server sends for a value; a healthy one sends its text.
@@ -152,12 +171,14 @@ impl Server {
     /// Feeds a value that came from elsewhere.
     pub fn relay(&self, payload: &str) {
         let value: Json = serde_json::from_str(payload).unwrap();
-        let text = format!("{},\"seq\":1}}", payload.strip_suffix('}').unwrap());
+        let counter = value["data"]["n"].as_u64().unwrap();
+        let head = payload.strip_suffix('}').unwrap();
         self.shared.feed(Fed {
             symbol: value["symbol"].as_str().unwrap().to_owned(),
-            counter: value["data"]["n"].as_u64().unwrap(),
+            counter,
+            sequence: counter,
+            text: format!("{head},\"seq\":{counter}}}"),
             sent_us: value["data"]["sentUs"].as_u64().unwrap(),
-            text,
         });
     }
 }
@@ -271,16 +292,18 @@ impl Shared {
                     .unwrap_or_default()
             };
             for symbol in wanted {
-                let counter = counters.entry(symbol.clone()).or_insert(100);
+                let counter = counters.entry(symbol.clone()).or_insert(COUNTER_START);
                 *counter += 1;
                 let (counter, sent_us) = (*counter, clock::now().get());
+                let sequence = counter - COUNTER_START;
                 let text = format!(
-                    r#"{{"type":"price_update","symbol":"{symbol}","data":{{"price":2450.50,"n":{counter},"sentUs":{sent_us}}},"timestamp":"t","seq":7}}"#
+                    r#"{{"type":"price_update","symbol":"{symbol}","data":{{"price":2450.50,"n":{counter},"sentUs":{sent_us}}},"timestamp":"t","seq":{sequence}}}"#
                 );
                 self.feed(Fed {
                     symbol,
                     counter,
                     sent_us,
+                    sequence,
                     text,
                 });
             }
