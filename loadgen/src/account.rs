@@ -142,6 +142,14 @@ impl Account {
         self.cells.chunks(usize::from(self.symbol_count))
     }
 
+    fn note_newest(&self, newest: &mut [u32]) {
+        for cells in self.rows() {
+            for (newest, cell) in newest.iter_mut().zip(cells) {
+                *newest = cell.newest().max(*newest);
+            }
+        }
+    }
+
     fn settle(&self, newest: &[u32], balance: &mut Balance) {
         let tally = &self.tally;
         balance.numbered += tally.numbered;
@@ -209,13 +217,11 @@ impl Balance {
 
 /// The newest `seq` of each symbol that any connection received, lost ones included.
 #[must_use]
-pub fn newest(accounts: &[&Account]) -> Vec<u32> {
-    let symbols = accounts.first().map_or(0, |account| account.symbol_count);
-    let mut newest = vec![0; symbols.into()];
-    for cells in accounts.iter().flat_map(|account| account.rows()) {
-        for (newest, cell) in newest.iter_mut().zip(cells) {
-            *newest = cell.newest().max(*newest);
-        }
+pub fn newest<'a>(accounts: impl IntoIterator<Item = &'a Account>) -> Vec<u32> {
+    let mut newest = Vec::new();
+    for account in accounts {
+        newest.resize(account.symbol_count.into(), 0);
+        account.note_newest(&mut newest);
     }
     newest
 }
@@ -265,7 +271,7 @@ mod tests {
             }
         }
         account.note_claims();
-        let balance = settle([&account], &newest(&[&account]));
+        let balance = settle([&account], &newest([&account]));
         Balance {
             pairs: balance.pairs - 1,
             balanced: balance.balanced - 1,
@@ -343,7 +349,7 @@ mod tests {
         account.handle_value(row, SymbolIndex(0), Some(9));
         account.handle_value(row, SymbolIndex(0), None);
         account.lose_connection(row);
-        let balance = settle([&account], &newest(&[&account]));
+        let balance = settle([&account], &newest([&account]));
         assert_eq!((balance.pairs, balance.unaccounted), (0, 0));
         assert_eq!(balance.connections_left_out, 1);
         assert_eq!((balance.numbered, balance.unnumbered), (2, 1));

@@ -29,15 +29,20 @@
 //! clock is read per turn of the ring, not per message; receive threads share nothing but a few
 //! relaxed atomics that they write once per turn ([`control`]).
 //!
+//! Slow clients are a class of their own ([`class`]): the targets are about the healthy ones, and the
+//! slow ones are asked whether they ended on the newest value ([`finality`]).
+//!
 //! Deliberately not here: anything of the engine, TLS, reconnecting clients.
 
 #![forbid(unsafe_code)]
 
 pub mod account;
 pub mod audit;
+pub mod class;
 pub mod cli;
 pub mod clock;
 pub mod control;
+pub mod finality;
 pub mod measurement;
 pub mod message;
 pub mod payload;

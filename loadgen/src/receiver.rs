@@ -21,8 +21,10 @@ mod dialer;
 mod events;
 mod intake;
 mod outbox;
+mod records;
 mod requests;
 mod session;
+mod slow;
 
 use std::fmt;
 use std::time::Duration;
@@ -34,12 +36,13 @@ use self::demand::Demand;
 pub(crate) use self::dialer::CONNECTIONS_MAX;
 use self::dialer::Dialer;
 use self::intake::Intake;
+pub use self::records::Records;
 use self::requests::Requests;
-use crate::account::Account;
-use crate::audit::Audit;
+use self::slow::Frost;
+use crate::class::{Class, PerClass};
 use crate::clock::{self, UnixMicros};
 use crate::control::Control;
-use crate::recorder::Recorder;
+use crate::recorder::Times;
 use crate::scenario::Plan;
 
 /// How long a thread sleeps without events; bounds how late it notices window and end.
@@ -51,12 +54,10 @@ const GOODBYE_MAX: Duration = Duration::from_secs(1);
 /// What one thread brings home.
 #[derive(Debug)]
 pub struct Measured {
-    /// What arrived.
-    pub audit: Audit,
-    /// Whether the server's own count of it holds.
-    pub account: Account,
-    /// How late, and everything that is counted.
-    pub recorder: Recorder,
+    /// What its clients heard.
+    pub records: PerClass<Records>,
+    /// Work between two visits to the kernel: completions wait at most so long for us.
+    pub turns: Times,
     /// What it took.
     pub thread: ThreadUse,
 }
@@ -118,13 +119,14 @@ pub fn run(thread: usize, plan: &Plan, control: &Control) -> Result<Measured, Re
         intake: Intake::new(plan, connections),
         message: Vec::new(),
         requests: Requests::new(&plan.server, &plan.symbols),
+        frost: Frost::new(plan.population.slow),
         demand: Demand::default(),
     };
     let progress = &control.progress[thread];
     while !control.is_ending() {
         receiver.turn(control)?;
         receiver.connect();
-        progress.publish(receiver.intake.figures);
+        progress.publish(receiver.intake.figures());
     }
     receiver.leave(control)?;
     Ok(receiver.finish(core))
@@ -157,6 +159,7 @@ struct Receiver {
     /// Lent to the session that is fed; empty in between.
     message: Vec<u8>,
     requests: Requests,
+    frost: Frost,
     demand: Demand,
 }
 
@@ -179,10 +182,10 @@ impl Receiver {
             self.handle_event(event);
         }
         self.events = events;
+        self.attend_frozen();
         if is_busy && self.intake.is_measured() {
             self.intake
-                .recorder
-                .turn
+                .turns
                 .record(clock::now().since(self.intake.now()));
         }
         Ok(())
@@ -192,17 +195,20 @@ impl Receiver {
     fn connect(&mut self) {
         let now = clock::now();
         while let Some(number) = self.dialer.due(now) {
+            let class = self.dialer.class(number);
             match self.dialer.dial(number) {
                 Ok(descriptor) => {
                     let key = self
                         .ring
                         .adopt(descriptor)
                         .expect("a slot for each connection");
-                    self.insert(key, now);
+                    self.insert(key, class, now);
                     self.dialer.begun(key, now);
                     self.ring.await_writable(key);
                 }
-                Err(errno) => self.intake.failed(&Ending::Connect(errno).to_string()),
+                Err(errno) => self
+                    .intake
+                    .failed(class, &Ending::Connect(errno).to_string()),
             }
         }
         while let Some(key) = self.dialer.expired(now) {
@@ -213,12 +219,12 @@ impl Receiver {
         }
     }
 
-    fn insert(&mut self, key: ConnectionKey, dialed: UnixMicros) {
+    fn insert(&mut self, key: ConnectionKey, class: Class, dialed: UnixMicros) {
         let slot = key.slot as usize;
         if self.connections.len() <= slot {
             self.connections.resize_with(slot + 1, || None);
         }
-        self.connections[slot] = Some(Connection::new(key, dialed));
+        self.connections[slot] = Some(Connection::new(key, class, dialed));
         self.open += 1;
     }
 
@@ -229,10 +235,12 @@ impl Receiver {
             .connections
             .iter()
             .flatten()
-            .map(|c| (c.key, c.stage))
+            .map(|c| (c.key, c.stage, c.is_frozen))
             .collect();
-        for (key, stage) in keys {
+        for (key, stage, is_frozen) in keys {
             match stage {
+                // It would not read the answer.
+                Stage::Live(_) if is_frozen => self.close(key),
                 Stage::Live(row) => {
                     let goodbye = self.requests.goodbye.clone();
                     if let Some(connection) = self.connection(key) {
@@ -255,7 +263,7 @@ impl Receiver {
     fn finish(self, core: Option<usize>) -> Measured {
         let counters = self.ring.counters();
         let demand_percent = self.demand.percent();
-        let (audit, account, recorder) = self.intake.finish();
+        let (records, turns) = self.intake.finish();
         let thread = ThreadUse {
             core,
             demand_percent,
@@ -263,9 +271,8 @@ impl Receiver {
             receives_starved: counters.receives_starved,
         };
         Measured {
-            audit,
-            account,
-            recorder,
+            records,
+            turns,
             thread,
         }
     }

@@ -170,7 +170,7 @@ impl Coordinator {
         let mut cpu_percent = None;
         let mut grace = Duration::ZERO;
         // With nobody to receive, there is nothing to measure; the report says why.
-        if end == PhaseEnd::Reached && self.control.snapshot().established > 0 {
+        if end == PhaseEnd::Reached && self.control.figures().established() > 0 {
             publishing = self.open_window(publisher);
             (end, cpu_percent) = self.measure().await;
             if end != PhaseEnd::Broken {
@@ -180,7 +180,7 @@ impl Coordinator {
         self.control.end();
         self.progress.clear();
         let publisher = publishing.map(Publishing::join);
-        let figures = self.control.snapshot();
+        let figures = self.control.figures();
         let bounds = self.control.window.bounds();
         let parts = join(self.threads)?;
         let coordinated = Coordinated {
@@ -195,6 +195,7 @@ impl Coordinator {
         let schedule = self.control.schedule.get();
         Ok(Measurement::gather(
             coordinated,
+            self.plan.population.slow,
             &parts,
             schedule.zip(publisher),
         ))
@@ -204,7 +205,7 @@ impl Coordinator {
     async fn connect(&mut self) -> PhaseEnd {
         let asked = u64::from(self.plan.population.connections);
         loop {
-            let figures = self.control.snapshot();
+            let figures = self.control.figures();
             if figures.settled() >= asked {
                 return PhaseEnd::Reached;
             }
@@ -262,7 +263,7 @@ impl Coordinator {
                 (Phase::Measuring, bounds.start, bounds.end)
             };
             let share = (now.micros_since(from), until.micros_since(from));
-            self.progress.show(phase, share, self.control.snapshot());
+            self.progress.show(phase, share, self.control.figures());
             match self.tick().await {
                 Some(PhaseEnd::Broken) => return (PhaseEnd::Broken, None),
                 Some(_) => {
@@ -280,14 +281,18 @@ impl Coordinator {
         let bounds = self.control.window.bounds();
         let (begun, grace) = (clock::now(), self.plan.phases.grace);
         let deadline = bounds.end.plus(grace);
+        // Slow clients have a lot to catch up with, and how much is not known.
+        let has_slow = self.plan.population.slow.is_some();
         let scheduled = self.control.schedule.get();
         let per_connection = scheduled.map(|schedule| {
             Expectation::scheduled(schedule, bounds, schedule.total()).per_connection()
         });
         loop {
-            let (now, figures) = (clock::now(), self.control.snapshot());
-            let is_complete = publishing.is_some_and(Publishing::is_finished)
-                && per_connection.is_some_and(|per| figures.delivered >= per * figures.established);
+            let (now, figures) = (clock::now(), self.control.figures());
+            let healthy = figures.healthy;
+            let is_complete = !has_slow
+                && publishing.is_some_and(Publishing::is_finished)
+                && per_connection.is_some_and(|per| healthy.delivered >= per * healthy.established);
             let are_notices_due = now >= bounds.start.plus(NOTICES_DUE);
             if now >= deadline || is_complete && are_notices_due {
                 return grace;

@@ -9,6 +9,9 @@
 //! | latency p99 | receipt − intended time | no sample; a spoiler; the clocks disagree |
 //! | disorder | duplicates, reorders, stale, foreign and malformed messages | never |
 //! | account | values that the server's own numbers and notices do not explain, and contradictions | no value has a `seq`; no pair is left; missed, and the grace was shorter than [`NOTICE_PATIENCE`] |
+//! | slow finality | pairs of slow clients that ended on the newest value, of connections still there | none is there; unaudited |
+//!
+//! Established, account and slow finality are about all clients, the others about the healthy ones.
 //!
 //! A **spoiler** is a way in which the generator itself may have caused what it measured:
 //! * *Publisher failed*: the load ended early.
@@ -17,17 +20,21 @@
 //! * *Receiver saturated*: a receive thread wanted its CPU for more than [`DEMAND_MAX_PERCENT`] of the
 //!   window, or the 99th percentile of its turns is above [`LATENESS_SHARE_MAX`] of the latency target
 //!   (completions wait so long for us). Reading late only ever makes results worse, so this takes
-//!   back a *missed* delivery or latency target, and lets a *met* one stand.
+//!   back a target that is *missed* for lack of values, and lets a *met* one stand.
 //!
 //! The run as a whole: 1 when a target is missed, else 3 when one has no verdict, else 0.
+
+mod spoilers;
 
 use std::time::Duration;
 
 use serde::Serialize;
 
+use self::spoilers::Spoilers;
 use crate::account::Balance;
 use crate::audit::Delivery;
 use crate::clock::micros;
+use crate::finality::Finality;
 use crate::scenario::Targets;
 
 /// Own lateness that a latency target tolerates, as its divisor: a tenth.
@@ -52,6 +59,8 @@ pub struct Facts {
     pub delivery: Delivery,
     /// The server's own account.
     pub account: Balance,
+    /// Whether the slow clients ended on the newest values; `None` without slow clients that thaw.
+    pub slow_finality: Option<Finality>,
     /// How long notices were waited for.
     pub grace: Duration,
     /// Text messages that are no JSON object of the wire.
@@ -124,13 +133,14 @@ pub struct Verdict {
 #[must_use]
 pub fn judge(facts: &Facts, targets: &Targets) -> Verdict {
     let spoilers = Spoilers::find(facts, targets);
-    let judgements = vec![
+    let mut judgements = vec![
         judge_established(facts, targets),
         judge_delivery(facts, targets, &spoilers),
         judge_latency(facts, targets, &spoilers),
         judge_disorder(facts, targets),
-        judge_account(facts, targets),
+        judge_account(facts, targets, &spoilers),
     ];
+    judgements.extend(judge_finality(facts, &spoilers));
     let any = |wanted: fn(&Outcome) -> bool| judgements.iter().any(|j| wanted(&j.outcome));
     let exit_code = if any(|outcome| *outcome == Outcome::Missed) {
         1
@@ -143,57 +153,6 @@ pub fn judge(facts: &Facts, targets: &Targets) -> Verdict {
         judgements,
         spoilers: spoilers.into_texts(),
         exit_code,
-    }
-}
-
-/// See the top of this file.
-struct Spoilers {
-    publisher: Option<String>,
-    receiver: Option<String>,
-}
-
-impl Spoilers {
-    fn find(facts: &Facts, targets: &Targets) -> Self {
-        let lateness_max = targets.latency_p99_max / LATENESS_SHARE_MAX;
-        let failed = facts
-            .publisher_failure
-            .as_ref()
-            .map(|why| format!("the publisher failed: {why}"));
-        let late = facts.publisher_late_p99.filter(|&late| late > lateness_max);
-        let late = late.map(|late| {
-            format!("the publisher was late: p99 {late:?}, tolerated {lateness_max:?}")
-        });
-        let demand = facts
-            .receive_demand_percent_max
-            .filter(|&demand| demand > DEMAND_MAX_PERCENT);
-        let busy = demand.map(|demand| {
-            format!("a receive thread wanted its CPU for {demand:.1} % of the window; give it a CPU or use more --threads")
-        });
-        let turn = facts.receive_turn_p99.filter(|&turn| turn > lateness_max);
-        let slow = turn.map(|turn| {
-            format!(
-                "a receive thread read late: p99 of its turns {turn:?}, tolerated {lateness_max:?}"
-            )
-        });
-        Self {
-            publisher: failed.or(late),
-            receiver: busy.or(slow),
-        }
-    }
-
-    /// Applies them to what the numbers say.
-    fn qualify(&self, outcome: Outcome) -> Outcome {
-        match (&self.publisher, &self.receiver, outcome) {
-            (_, _, outcome @ Outcome::NoVerdict(_)) => outcome,
-            (Some(why), _, _) | (None, Some(why), Outcome::Missed) => {
-                Outcome::NoVerdict(why.clone())
-            }
-            (None, _, outcome) => outcome,
-        }
-    }
-
-    fn into_texts(self) -> Vec<String> {
-        self.publisher.into_iter().chain(self.receiver).collect()
     }
 }
 
@@ -283,7 +242,7 @@ fn judge_disorder(facts: &Facts, targets: &Targets) -> Judgement {
     }
 }
 
-fn judge_account(facts: &Facts, targets: &Targets) -> Judgement {
+fn judge_account(facts: &Facts, targets: &Targets, spoilers: &Spoilers) -> Judgement {
     let Balance {
         pairs,
         unaccounted,
@@ -291,7 +250,9 @@ fn judge_account(facts: &Facts, targets: &Targets) -> Judgement {
         numbered,
         ..
     } = facts.account;
-    let count = unaccounted + contradictions;
+    let count = unaccounted.saturating_add(contradictions);
+    // Of what is only unaccounted a notice may still be on its way, or unread.
+    let is_final = contradictions > targets.unaccounted_max;
     let no_verdict = |why: &str| Outcome::NoVerdict(why.to_owned());
     let (measured, outcome) = if numbered == 0 {
         let why = "no value with a `seq` arrived";
@@ -299,14 +260,15 @@ fn judge_account(facts: &Facts, targets: &Targets) -> Judgement {
     } else if pairs == 0 && contradictions == 0 {
         let why = "all connections were lost, and what was under way then is not known";
         ("nothing".to_owned(), no_verdict(why))
-    } else if count > targets.unaccounted_max
-        && contradictions <= targets.unaccounted_max
-        && facts.grace < NOTICE_PATIENCE
-    {
-        let why = "notices may take a second and more; raise --grace to 2s";
-        (count.to_string(), no_verdict(why))
     } else {
-        (count.to_string(), outcome(count <= targets.unaccounted_max))
+        let outcome = match outcome(count <= targets.unaccounted_max) {
+            Outcome::Missed if !is_final && facts.grace < NOTICE_PATIENCE => {
+                no_verdict("notices may take a second and more; raise --grace to 2s")
+            }
+            Outcome::Missed if !is_final => spoilers.qualify_receipt(Outcome::Missed),
+            outcome => outcome,
+        };
+        (count.to_string(), outcome)
     };
     Judgement {
         target: "account",
@@ -314,6 +276,33 @@ fn judge_account(facts: &Facts, targets: &Targets) -> Judgement {
         measured,
         outcome,
     }
+}
+
+/// `None` without slow clients that thaw: then it is no target.
+fn judge_finality(facts: &Facts, spoilers: &Spoilers) -> Option<Judgement> {
+    let Finality {
+        connections,
+        pairs_final,
+        pairs_not_final,
+    } = facts.slow_finality?;
+    let pairs = pairs_final + pairs_not_final;
+    let no_verdict = |why: &str| Outcome::NoVerdict(why.to_owned());
+    let (measured, outcome) = if connections == 0 {
+        ("nothing".to_owned(), no_verdict("no slow client was left"))
+    } else if facts.basis == AuditBasis::Unaudited || pairs == 0 {
+        let why = "unaudited: no value with a counter was due";
+        ("nothing".to_owned(), no_verdict(why))
+    } else {
+        let met = outcome(pairs_not_final == 0);
+        let measured = format!("{:.3} %", percent(pairs_final, pairs));
+        (measured, spoilers.qualify_receipt(met))
+    };
+    Some(Judgement {
+        target: "slow finality",
+        wanted: ">= 100 %".to_owned(),
+        measured,
+        outcome,
+    })
 }
 
 fn outcome(holds: bool) -> Outcome {
@@ -331,164 +320,4 @@ pub fn percent(part: u64, whole: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TARGETS: Targets = Targets {
-        latency_p99_max: Duration::from_millis(500),
-        delivered_percent_min: 99.0,
-        established_percent_min: 100.0,
-        disorder_max: 0,
-        unaccounted_max: 0,
-    };
-
-    fn good() -> Facts {
-        Facts {
-            asked: 10,
-            established: 10,
-            basis: AuditBasis::Publisher,
-            delivery: Delivery {
-                expected: 1_000,
-                delivered: 1_000,
-                ..Delivery::default()
-            },
-            account: Balance {
-                pairs: 10,
-                balanced: 10,
-                numbered: 1_000,
-                ..Balance::default()
-            },
-            grace: NOTICE_PATIENCE,
-            malformed: 0,
-            latency_p99: Some(Duration::from_millis(500)),
-            before_intended: 0,
-            receive_demand_percent_max: Some(95.0),
-            receive_turn_p99: Some(Duration::from_millis(50)),
-            publisher_late_p99: Some(Duration::from_millis(50)),
-            publisher_failure: None,
-        }
-    }
-
-    /// Changes a good run and compares the outcomes: M(et), x (missed), ? and the exit code.
-    fn check(change: impl FnOnce(&mut Facts), outcomes: &str, exit_code: u8) {
-        let mut facts = good();
-        change(&mut facts);
-        let verdict = judge(&facts, &TARGETS);
-        let got: String = verdict
-            .judgements
-            .iter()
-            .map(|judgement| match judgement.outcome {
-                Outcome::Met => 'M',
-                Outcome::Missed => 'x',
-                Outcome::NoVerdict(_) => '?',
-            })
-            .collect();
-        assert_eq!(
-            (got.as_str(), verdict.exit_code),
-            (outcomes, exit_code),
-            "{verdict:?}"
-        );
-    }
-
-    #[test]
-    fn targets_are_met_at_their_limits_and_missed_beyond() {
-        check(|_| {}, "MMMMM", 0);
-        check(|facts| facts.established = 9, "xMMMM", 1);
-        check(|facts| facts.delivery.delivered = 990, "MMMMM", 0);
-        check(|facts| facts.delivery.delivered = 989, "MxMMM", 1);
-        check(
-            |facts| facts.latency_p99 = Some(Duration::from_millis(501)),
-            "MMxMM",
-            1,
-        );
-        check(|facts| facts.delivery.tally.duplicates = 1, "MMMxM", 1);
-        check(|facts| facts.malformed = 1, "MMMxM", 1);
-    }
-
-    #[test]
-    fn what_was_not_measured_has_no_verdict() {
-        check(|facts| facts.basis = AuditBasis::Unaudited, "M?MMM", 3);
-        check(|facts| facts.delivery.expected = 0, "M?MMM", 3);
-        check(|facts| facts.latency_p99 = None, "MM?MM", 3);
-        check(|facts| facts.before_intended = 1, "MM?MM", 3);
-        check(
-            |facts| (facts.asked, facts.established) = (0, 0),
-            "?MMMM",
-            3,
-        );
-    }
-
-    #[test]
-    fn the_account_is_a_target_of_its_own() {
-        check(|facts| facts.account.unaccounted = 1, "MMMMx", 1);
-        check(|facts| facts.account.contradictions = 1, "MMMMx", 1);
-        check(|facts| facts.account.numbered = 0, "MMMM?", 3);
-        check(|facts| facts.account.pairs = 0, "MMMM?", 3);
-        check(|facts| facts.account.disorder = 1, "MMMxM", 1);
-    }
-
-    #[test]
-    fn a_grace_too_short_for_notices_takes_back_what_is_unaccounted() {
-        let short = Duration::from_millis(1_499);
-        check(|facts| facts.grace = short, "MMMMM", 0);
-        check(
-            |facts| (facts.grace, facts.account.unaccounted) = (short, 1),
-            "MMMM?",
-            3,
-        );
-        check(
-            |facts| (facts.grace, facts.account.contradictions) = (short, 1),
-            "MMMMx",
-            1,
-        );
-    }
-
-    #[test]
-    fn a_publisher_that_was_not_punctual_leaves_no_verdict() {
-        check(
-            |facts| facts.publisher_late_p99 = Some(Duration::from_millis(51)),
-            "M??MM",
-            3,
-        );
-        check(
-            |facts| facts.publisher_failure = Some("gone".to_owned()),
-            "M??MM",
-            3,
-        );
-    }
-
-    #[test]
-    fn a_saturated_receiver_takes_back_what_is_missed_only() {
-        check(
-            |facts| facts.receive_demand_percent_max = Some(95.1),
-            "MMMMM",
-            0,
-        );
-        let late = |facts: &mut Facts| facts.latency_p99 = Some(Duration::from_secs(1));
-        check(
-            |facts| (late(facts), facts.receive_demand_percent_max = Some(95.1)).1,
-            "MM?MM",
-            3,
-        );
-        check(
-            |facts| {
-                (
-                    late(facts),
-                    facts.receive_turn_p99 = Some(Duration::from_millis(51)),
-                )
-                    .1
-            },
-            "MM?MM",
-            3,
-        );
-    }
-
-    #[test]
-    fn a_fact_outweighs_a_missing_verdict() {
-        check(
-            |facts| (facts.established = 9, facts.latency_p99 = None).1,
-            "xM?MM",
-            1,
-        );
-    }
-}
+mod tests;
