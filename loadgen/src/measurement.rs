@@ -154,6 +154,7 @@ impl Measurement {
             basis: self.basis,
             delivery: self.delivery,
             account: thawed.map_or(self.account, |(slow, _)| self.account.plus(slow)),
+            slow_disorder: thawed.map_or(0, |(slow, _)| slow.disorder),
             slow_finality: thawed.map(|(_, finality)| finality),
             grace: self.coordinated.grace,
             malformed: self.recorder.messages.malformed,

@@ -8,7 +8,7 @@
 //! | delivery | delivered of expected values | unaudited; nothing was expected; a spoiler |
 //! | latency p99 | receipt − intended time | no sample; a spoiler; the clocks disagree |
 //! | disorder | duplicates, reorders, stale, foreign and malformed messages | never |
-//! | account | values that the server's own numbers and notices do not explain, and contradictions | no value has a `seq`; no pair is left; missed, and the grace was shorter than [`NOTICE_PATIENCE`] |
+//! | account | values that the server's own numbers and notices do not explain, contradictions, and disorder of slow clients | no value has a `seq`; no pair is left; missed, and the grace was shorter than [`NOTICE_PATIENCE`] |
 //! | slow finality | pairs of slow clients that ended on the newest value, of connections still there | none is there; unaudited |
 //!
 //! Established, account and slow finality are about all clients, the others about the healthy ones.
@@ -57,8 +57,10 @@ pub struct Facts {
     pub basis: AuditBasis,
     /// The audit's result.
     pub delivery: Delivery,
-    /// The server's own account.
+    /// The server's own account, of all clients.
     pub account: Balance,
+    /// The part of slow clients in its disorder. `slow_disorder <= account.disorder`.
+    pub slow_disorder: u64,
     /// Whether the slow clients ended on the newest values; `None` without slow clients that thaw.
     pub slow_finality: Option<Finality>,
     /// How long notices were waited for.
@@ -232,7 +234,8 @@ fn judge_latency(facts: &Facts, targets: &Targets, spoilers: &Spoilers) -> Judge
 fn judge_disorder(facts: &Facts, targets: &Targets) -> Judgement {
     let tally = facts.delivery.tally;
     // The same fault shows in the publisher's counter and in the server's number: not twice here.
-    let order = (tally.duplicates + tally.reorders + tally.stale).max(facts.account.disorder);
+    let numbered = facts.account.disorder - facts.slow_disorder;
+    let order = (tally.duplicates + tally.reorders + tally.stale).max(numbered);
     let count = order + tally.foreign + facts.malformed;
     Judgement {
         target: "disorder",
@@ -250,6 +253,8 @@ fn judge_account(facts: &Facts, targets: &Targets, spoilers: &Spoilers) -> Judge
         numbered,
         ..
     } = facts.account;
+    // An older value after a newer one is what a slow client must never see; no other target asks.
+    let contradictions = contradictions + facts.slow_disorder;
     let count = unaccounted.saturating_add(contradictions);
     // Of what is only unaccounted a notice may still be on its way, or unread.
     let is_final = contradictions > targets.unaccounted_max;

@@ -81,7 +81,7 @@ pub(super) fn slow_share(text: &str) -> Result<Share, String> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let hundredths = format!("{fraction:0<2}");
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if hundredths.len() == 2 && is_digits(whole) && is_digits(&hundredths) {
+    if !whole.is_empty() && hundredths.len() == 2 && is_digits(whole) && is_digits(&hundredths) {
         let share = format!("{whole}{hundredths}").parse().map(Share);
         if let Some(share) = share.ok().filter(|&share| share <= SLOW_SHARE_MAX) {
             return Ok(share);

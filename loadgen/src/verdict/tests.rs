@@ -26,6 +26,7 @@ fn good() -> Facts {
             numbered: 1_000,
             ..Balance::default()
         },
+        slow_disorder: 0,
         slow_finality: None,
         grace: NOTICE_PATIENCE,
         malformed: 0,
@@ -94,6 +95,11 @@ fn the_account_is_a_target_of_its_own() {
     check(|facts| facts.account.numbered = 0, "MMMM?", 3);
     check(|facts| facts.account.pairs = 0, "MMMM?", 3);
     check(|facts| facts.account.disorder = 1, "MMMxM", 1);
+    check(
+        |facts| (facts.account.disorder, facts.slow_disorder) = (1, 1),
+        "MMMMx",
+        1,
+    );
 }
 
 #[test]
