@@ -12,6 +12,8 @@
 //! handle what came, begin connections that are due. Inbound buffers are leased from the ring and go
 //! back within the turn. All clients send the same bytes, so requests are built once and shared.
 //!
+//! Slow clients ([`slow`]) are frozen while Live: the loop reads for them what is due, until they thaw.
+//!
 //! Holds: nothing from the network panics; every connection that was begun ends as established,
 //! failed, or (after the run's end) neither; a connection is `failed` or `lost` at most once.
 

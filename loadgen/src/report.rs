@@ -86,7 +86,7 @@ pub struct PlanReport {
     rate_per_second: Option<u64>,
     burst: Option<u64>,
     payload_bytes: Option<usize>,
-    /// Shares of slow clients, `None` without.
+    /// Of the slow clients; `None` without.
     slow_percent: Option<f64>,
     slow_read_bytes_per_second: Option<u64>,
     slow_thaw: Option<bool>,

@@ -39,10 +39,6 @@ const TICK: Duration = Duration::from_millis(20);
 /// has seen them before a value of the affected time can arrive.
 const LEAD: Duration = Duration::from_millis(100);
 
-/// Even where everything has arrived, the run goes on so long from the window's start: a notice of
-/// what was skipped before it may be under way.
-const NOTICES_DUE: Duration = NOTICE_PATIENCE;
-
 /// Why there is no measurement.
 #[derive(Debug)]
 pub enum RunError {
@@ -293,7 +289,8 @@ impl Coordinator {
             let is_complete = !has_slow
                 && publishing.is_some_and(Publishing::is_finished)
                 && per_connection.is_some_and(|per| healthy.delivered >= per * healthy.established);
-            let are_notices_due = now >= bounds.start.plus(NOTICES_DUE);
+            // Of what was skipped before the window a notice may be under way.
+            let are_notices_due = now >= bounds.start.plus(NOTICE_PATIENCE);
             if now >= deadline || is_complete && are_notices_due {
                 return grace;
             }
