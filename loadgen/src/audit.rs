@@ -35,6 +35,12 @@ use crate::window::{Bounds, Place};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowIndex(u32);
 
+impl RowIndex {
+    pub(crate) fn as_usize(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What was established about one received value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sighting {
@@ -126,7 +132,7 @@ impl Audit {
 
     /// Notes that a connection ended before the run did. It stays owed all values of the window.
     pub fn lose_connection(&mut self, row: RowIndex) {
-        self.rows[row.0 as usize].is_lost = true;
+        self.rows[row.as_usize()].is_lost = true;
     }
 
     /// Judges one received value. Cost: one cell, no allocation.
@@ -155,7 +161,7 @@ impl Audit {
             self.tally.outside_window += 1;
             return Sighting::Outside;
         }
-        let cell = row.0 as usize * usize::from(self.symbol_count) + value.symbol.as_usize();
+        let cell = row.as_usize() * usize::from(self.symbol_count) + value.symbol.as_usize();
         match self.cells[cell].handle_counter(counter) {
             Step::Ahead => Sighting::Delivered,
             Step::Late => {
@@ -281,6 +287,7 @@ mod tests {
             symbol: SymbolIndex(symbol),
             counter: Some(counter),
             intended: Some(UnixMicros::new(100 * counter)),
+            sequence: None,
         }
     }
 

@@ -1,16 +1,19 @@
 //! The command line: its form, and its one conversion into a [`Plan`].
 
+mod values;
+
 use std::fmt;
-use std::net::ToSocketAddrs;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use tickwire_protocol::limits::PUBLICATION_BYTES_MAX;
-use tickwire_ring::placement::allowed_cpus;
 
-use crate::scenario::{Load, Phases, Plan, Population, Scenario, Server, Targets, default_rate};
+use self::values::{byte_rate, check_cores, parse_url, percent, slow_share};
+use crate::scenario::{
+    Load, Phases, Plan, Population, Scenario, Share, Slow, Targets, default_rate,
+};
 use crate::schedule::{Pace, RATE_MAX, SPAN_MAX};
 use crate::symbols::Symbols;
 
@@ -24,6 +27,12 @@ Exit codes:
 A value counts when its data holds \"n\" (counter per symbol) and \"sentUs\" (intended time of its
 publication, Unix microseconds, same host), and that time lies in the measuring window, which opens
 --warm-up after all clients are subscribed. Latency is receipt minus intended time.";
+
+/// Longer than [`NOTICE_PATIENCE`](crate::verdict::NOTICE_PATIENCE).
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Thawed clients have megabytes to read, in windows of a few KiB, before the notice comes.
+const GRACE_AFTER_THAW: Duration = Duration::from_secs(5);
 
 /// Load generator of Tickwire: subscribes clients over WebSocket, optionally publishes, and says
 /// how much arrived and how late.
@@ -58,9 +67,9 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
     pub warm_up: Duration,
 
-    /// How long late values are waited for after it.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
-    pub grace: Duration,
+    /// How long late values are waited for after it [default: 2s; with slow clients 5s].
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub grace: Option<Duration>,
 
     /// Receive threads.
     #[arg(long, value_name = "COUNT", default_value = "1")]
@@ -81,6 +90,26 @@ pub struct Arguments {
     /// Longest time from TCP connect to the answer to `subscribe`.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub connect_timeout: Duration,
+
+    /// Clients that subscribe and then read only --slow-read, spread over all; up to 90%.
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = slow_share)]
+    pub slow_share: Share,
+
+    /// Bytes per second that each of them reads: 0 (frozen), 500, 1KB.
+    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = byte_rate)]
+    pub slow_read: u64,
+
+    /// Whether they read normally after the measuring window, to be asked what they ended on.
+    #[arg(
+        long,
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "true",
+        default_missing_value = "true",
+        action = clap::ArgAction::Set
+    )]
+    pub slow_thaw: bool,
 
     /// Publish to this Redis; without it, the server's own feed is measured.
     #[arg(long, value_name = "redis://HOST:PORT")]
@@ -128,6 +157,10 @@ pub struct Arguments {
     #[arg(long, value_name = "COUNT", default_value = "0")]
     pub max_disorder: u64,
 
+    /// Target: at most so many values that the server's `seq` and its `skipped` notices do not explain.
+    #[arg(long, value_name = "COUNT", default_value = "0")]
+    pub max_unaccounted: u64,
+
     /// Write everything that was measured to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -171,6 +204,12 @@ impl Arguments {
         check_cores(&self.cores)?;
         let threads = self.threads.min(self.connections).get() as usize;
         let load = self.load()?;
+        let slow = self.slow()?;
+        let grace_default = match slow {
+            Some(_) => GRACE_AFTER_THAW,
+            None => GRACE,
+        };
+        let grace = self.grace.unwrap_or(grace_default);
         Ok(Plan {
             scenario: self.scenario,
             server,
@@ -181,19 +220,21 @@ impl Arguments {
                 concurrency: self.connect_concurrency,
                 rate_per_second: self.connect_rate,
                 timeout: self.connect_timeout,
+                slow,
             },
             symbols: self.symbols,
             load,
             phases: Phases {
                 warm_up: self.warm_up,
                 measure: self.duration,
-                grace: self.grace,
+                grace,
             },
             targets: Targets {
                 latency_p99_max: self.max_p99,
                 delivered_percent_min: self.min_delivery,
                 established_percent_min: self.min_established,
                 disorder_max: self.max_disorder,
+                unaccounted_max: self.max_unaccounted,
             },
             json: self.json,
         })
@@ -214,6 +255,24 @@ impl Arguments {
             ));
         }
         Ok(())
+    }
+
+    fn slow(&self) -> Result<Option<Slow>, Unusable> {
+        let slow = Slow {
+            share: self.slow_share,
+            read_bytes_per_second: self.slow_read,
+            thaws: self.slow_thaw,
+        };
+        if slow.share == Share::default() {
+            return Ok(None);
+        }
+        if slow.share.of(self.connections.get()) == 0 {
+            return Err(Unusable::new(
+                "--slow-share is less than one of the clients",
+                "raise it, or --connections",
+            ));
+        }
+        Ok(Some(slow))
     }
 
     fn load(&self) -> Result<Option<Load>, Unusable> {
@@ -256,74 +315,6 @@ impl Arguments {
             payload_bytes: self.payload_bytes,
         }))
     }
-}
-
-fn check_cores(cores: &[usize]) -> Result<(), Unusable> {
-    // Where the mask can't be read, pinning itself will tell.
-    let Ok(allowed) = allowed_cpus() else {
-        return Ok(());
-    };
-    match cores.iter().find(|core| !allowed.contains(core)) {
-        Some(core) => Err(Unusable::new(
-            format!("--cores: CPU {core} does not exist or is not permitted here"),
-            format!("choose from {allowed:?}"),
-        )),
-        None => Ok(()),
-    }
-}
-
-fn percent(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
-        _ => Err("a number from 0 to 100".to_owned()),
-    }
-}
-
-/// `ws://host[:port][/path]`.
-fn parse_url(url: &str) -> Result<Server, Unusable> {
-    let wrong = |what: &str| {
-        Unusable::new(
-            format!("--url {url}: {what}"),
-            "use ws://HOST:PORT/PATH, such as ws://127.0.0.1:8081/ws",
-        )
-    };
-    if url.starts_with("wss://") {
-        return Err(wrong("TLS is not supported"));
-    }
-    let rest = url
-        .strip_prefix("ws://")
-        .ok_or_else(|| wrong("not a ws:// address"))?;
-    let (host, path) = match rest.find(['/', '?']) {
-        Some(at) if rest[at..].starts_with('/') => (&rest[..at], rest[at..].to_owned()),
-        Some(at) => (&rest[..at], format!("/{}", &rest[at..])),
-        None => (rest, "/".to_owned()),
-    };
-    if host.is_empty()
-        || url.contains(|c: char| c.is_ascii_control() || c == ' ' || c == '#' || !c.is_ascii())
-    {
-        return Err(wrong("no host, or a character that no address has"));
-    }
-    // An IPv6 address has its own colons, within brackets.
-    let has_port = host
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| !port.ends_with(']'));
-    let with_port = if has_port {
-        host.to_owned()
-    } else {
-        format!("{host}:80")
-    };
-    let mut addresses = with_port
-        .to_socket_addrs()
-        .map_err(|error| wrong(&error.to_string()))?;
-    let address = addresses
-        .next()
-        .ok_or_else(|| wrong("the name has no address"))?;
-    Ok(Server {
-        url: url.to_owned(),
-        address,
-        host: host.to_owned(),
-        path,
-    })
 }
 
 #[cfg(test)]
@@ -387,6 +378,7 @@ mod tests {
             ("--duration 0s", "30s"),
             ("--duration 8days", "split"),
             ("--cores 9999", "choose from"),
+            ("--connections 9 --slow-share 10%", "raise it"),
             ("--publish kafka://x", "redis://"),
             ("--publish redis://x --rate 10000001", "lower"),
             ("--publish redis://x --payload-bytes 65537", "lower"),

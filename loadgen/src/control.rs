@@ -7,6 +7,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::class::PerClass;
 use crate::schedule::Schedule;
 use crate::window::MeasuringWindow;
 
@@ -47,19 +48,13 @@ impl Control {
 
     /// All threads together.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let sum = |field: fn(&Progress) -> &AtomicU64| {
-            self.progress
-                .iter()
-                .map(|progress| field(progress).load(Ordering::Relaxed))
-                .sum()
-        };
-        Snapshot {
-            established: sum(|progress| &progress.established),
-            failed: sum(|progress| &progress.failed),
-            lost: sum(|progress| &progress.lost),
-            delivered: sum(|progress| &progress.delivered),
+    pub fn figures(&self) -> PerClass<Figures> {
+        let mut sum = PerClass::<Figures>::default();
+        for progress in &self.progress {
+            sum.healthy.add(progress.healthy.read());
+            sum.slow.add(progress.slow.read());
         }
+        sum
     }
 }
 
@@ -67,6 +62,12 @@ impl Control {
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct Progress {
+    healthy: ClassProgress,
+    slow: ClassProgress,
+}
+
+#[derive(Debug, Default)]
+struct ClassProgress {
     established: AtomicU64,
     failed: AtomicU64,
     lost: AtomicU64,
@@ -75,18 +76,34 @@ pub struct Progress {
 
 impl Progress {
     /// Publishes the figures of a thread.
-    pub fn publish(&self, figures: Snapshot) {
+    pub fn publish(&self, figures: PerClass<Figures>) {
+        self.healthy.publish(figures.healthy);
+        self.slow.publish(figures.slow);
+    }
+}
+
+impl ClassProgress {
+    fn publish(&self, figures: Figures) {
         self.established
             .store(figures.established, Ordering::Relaxed);
         self.failed.store(figures.failed, Ordering::Relaxed);
         self.lost.store(figures.lost, Ordering::Relaxed);
         self.delivered.store(figures.delivered, Ordering::Relaxed);
     }
+
+    fn read(&self) -> Figures {
+        Figures {
+            established: self.established.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+            delivered: self.delivered.load(Ordering::Relaxed),
+        }
+    }
 }
 
-/// Figures of one thread or of all.
+/// Figures of one class, of one thread or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct Figures {
     /// Connections that got their answer to `subscribe`, also those lost later.
     pub established: u64,
     /// Connections that did not get that far.
@@ -97,10 +114,32 @@ pub struct Snapshot {
     pub delivered: u64,
 }
 
-impl Snapshot {
+impl Figures {
+    /// Connections that are there.
+    #[must_use]
+    pub const fn up(&self) -> u64 {
+        // Read one after the other from threads that go on: for a moment they may not agree.
+        self.established.saturating_sub(self.lost)
+    }
+
+    const fn add(&mut self, other: Self) {
+        self.established += other.established;
+        self.failed += other.failed;
+        self.lost += other.lost;
+        self.delivered += other.delivered;
+    }
+}
+
+impl PerClass<Figures> {
     /// Connections whose fate is known.
     #[must_use]
     pub const fn settled(&self) -> u64 {
-        self.established + self.failed
+        self.established() + self.healthy.failed + self.slow.failed
+    }
+
+    /// Connections of both classes that got their answer to `subscribe`.
+    #[must_use]
+    pub const fn established(&self) -> u64 {
+        self.healthy.established + self.slow.established
     }
 }

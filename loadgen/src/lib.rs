@@ -8,6 +8,7 @@
 //!   publisher thread             receive threads (1..n)           progress
 //!   schedule ─► payload ─►       receiver: dialer, session, outbox
 //!   Redis, open loop             message ─► audit (did it come?)
+//!              │                         ├► account (does the server's own count hold?)
 //!              │                         └► recorder (how late?)
 //!              └────────────► verdict ─► report (table, JSON) ◄───────┘
 //! ```
@@ -17,7 +18,8 @@
 //!   records its lateness; it never moves a time. Latency starts at the *intended* time, so a stall
 //!   anywhere shows in every message that it held up (no coordinated omission).
 //! * **What should have come is counted at the publisher**, by a counter per symbol that travels in
-//!   the value, never by the server's own `seq`: a server can't grade itself ([`audit`]).
+//!   the value, never by the server's own `seq`: a server can't grade itself ([`audit`]). What it
+//!   says of itself is held against it all the same, as a verdict of its own ([`account`]).
 //! * **Time decides what is measured.** A value counts when its intended time lies in the measuring
 //!   window, which opens after all clients are subscribed: snapshots are older by construction.
 //! * **A result that the generator spoiled is refused** ([`verdict`]).
@@ -27,14 +29,20 @@
 //! clock is read per turn of the ring, not per message; receive threads share nothing but a few
 //! relaxed atomics that they write once per turn ([`control`]).
 //!
+//! Slow clients are a class of their own ([`class`]): the targets are about the healthy ones, and the
+//! slow ones are asked whether they ended on the newest value ([`finality`]).
+//!
 //! Deliberately not here: anything of the engine, TLS, reconnecting clients.
 
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod audit;
+pub mod class;
 pub mod cli;
 pub mod clock;
 pub mod control;
+pub mod finality;
 pub mod measurement;
 pub mod message;
 pub mod payload;

@@ -22,6 +22,19 @@ pub struct Value {
     pub counter: Option<u64>,
     /// When it was to be published, `data.sentUs`.
     pub intended: Option<UnixMicros>,
+    /// The server's number, `seq`.
+    pub sequence: Option<u64>,
+}
+
+/// What a `skipped` notice says of one symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Whose values.
+    pub symbol: SymbolIndex,
+    /// How many were not sent.
+    pub count: u64,
+    /// Number of the last of them.
+    pub to: u64,
 }
 
 /// What was heard. A batch is heard value by value.
@@ -38,7 +51,9 @@ pub enum Heard {
     },
     /// An `error` with its code.
     Error(String),
-    /// A `skipped` notice with the values that the server says it left out.
+    /// One of the symbols of a `skipped` notice; those that were not asked for are not heard.
+    Told(Told),
+    /// A `skipped` notice, after its symbols, with the values that the server says it left out.
     Skipped {
         /// Sum over its channels.
         values: u64,
@@ -105,7 +120,7 @@ impl Reader {
     pub fn read(&mut self, message: &[u8], mut hear: impl FnMut(Heard)) {
         if let Some(scanned) = scan(message) {
             let sent = scanned.sent_us.map(UnixMicros::new);
-            hear(self.value(scanned.symbol, scanned.counter, sent));
+            hear(self.value(scanned.symbol, scanned.counter, sent, scanned.sequence));
         } else {
             self.parsed += 1;
             self.parse(message, &mut hear);
@@ -147,16 +162,7 @@ impl Reader {
                         .to_owned(),
                 ));
             }
-            Some("skipped") => {
-                let channels = message["channels"]
-                    .as_object()
-                    .into_iter()
-                    .flat_map(|map| map.values());
-                let values = channels
-                    .filter_map(|channel| channel["count"].as_u64())
-                    .sum();
-                hear(Heard::Skipped { values });
-            }
+            Some("skipped") => self.parse_skipped(&message, hear),
             Some("connected") => hear(Heard::Notice(Notice::Connected)),
             Some("unsubscribed") => hear(Heard::Notice(Notice::Unsubscribed)),
             Some("pong") => hear(Heard::Notice(Notice::Pong)),
@@ -168,21 +174,47 @@ impl Reader {
         }
     }
 
+    fn parse_skipped(&self, message: &Json, hear: &mut impl FnMut(Heard)) {
+        let Some(channels) = message["channels"].as_object() else {
+            return hear(Heard::Malformed);
+        };
+        let mut values = 0u64;
+        for (name, told) in channels {
+            let (Some(count), Some(to)) = (told["count"].as_u64(), told["to"].as_u64()) else {
+                return hear(Heard::Malformed);
+            };
+            values = values.saturating_add(count);
+            let symbol = name.strip_prefix("market:").unwrap_or(name);
+            if let Some(&symbol) = self.indices.get(symbol.as_bytes()) {
+                hear(Heard::Told(Told { symbol, count, to }));
+            }
+        }
+        hear(Heard::Skipped { values });
+    }
+
     fn parsed_value(&self, message: &Json) -> Heard {
         let Some(symbol) = message["symbol"].as_str() else {
             return Heard::Malformed;
         };
         let data = &message["data"];
         let sent = data["sentUs"].as_u64().map(UnixMicros::new);
-        self.value(symbol.as_bytes(), data["n"].as_u64(), sent)
+        let sequence = message["seq"].as_u64();
+        self.value(symbol.as_bytes(), data["n"].as_u64(), sent, sequence)
     }
 
-    fn value(&self, symbol: &[u8], counter: Option<u64>, intended: Option<UnixMicros>) -> Heard {
+    fn value(
+        &self,
+        symbol: &[u8],
+        counter: Option<u64>,
+        intended: Option<UnixMicros>,
+        sequence: Option<u64>,
+    ) -> Heard {
         match self.indices.get(symbol) {
             Some(&symbol) => Heard::Value(Value {
                 symbol,
                 counter,
                 intended,
+                sequence,
             }),
             None => Heard::UnaskedValue,
         }
@@ -205,7 +237,13 @@ mod tests {
             symbol: SymbolIndex(symbol),
             counter: Some(counter),
             intended: Some(UnixMicros::new(sent_us)),
+            sequence: None,
         })
+    }
+
+    fn told(symbol: u16, count: u64, to: u64) -> Heard {
+        let symbol = SymbolIndex(symbol);
+        Heard::Told(Told { symbol, count, to })
     }
 
     #[test]
@@ -223,11 +261,12 @@ mod tests {
             &[value(0, 1, 2)],
         );
         check(
-            r#"{"type":"price_update","symbol":"TCS","data":{"price":1}}"#,
+            r#"{"type":"price_update","symbol":"TCS","data":{"price":1},"seq":7}"#,
             &[Heard::Value(Value {
                 symbol: SymbolIndex(0),
                 counter: None,
                 intended: None,
+                sequence: Some(7),
             })],
         );
     }
@@ -244,7 +283,11 @@ mod tests {
         );
         check(
             r#"{"type":"skipped","channels":{"market:TCS":{"count":17,"to":134},"market:AAPL":{"count":2,"to":9}}}"#,
-            &[Heard::Skipped { values: 19 }],
+            &[
+                told(1, 2, 9),
+                told(0, 17, 134),
+                Heard::Skipped { values: 19 },
+            ],
         );
         check(
             r#"{"type":"source","state":"down"}"#,
@@ -262,6 +305,7 @@ mod tests {
             "{}",
             r#"{"symbol":"TCS","data":{"n":1"#,
             r#"{"type":"batch_update"}"#,
+            r#"{"type":"skipped","channels":{"market:TCS":{"count":1}}}"#,
         ] {
             check(message, &[Heard::Malformed]);
         }

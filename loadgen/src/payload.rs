@@ -122,6 +122,7 @@ mod tests {
             symbol: b"AAPL",
             counter: Some(17),
             sent_us: Some(1_763_670_000_123_456),
+            sequence: None,
         };
         assert_eq!(scan(&out), Some(expected));
         let json: serde_json::Value = serde_json::from_slice(&out).unwrap();

@@ -2,7 +2,8 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::control::Snapshot;
+use crate::class::PerClass;
+use crate::control::Figures;
 
 /// The line.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl ProgressLine {
     }
 
     /// Shows how far a phase is: so much of so much, in any unit.
-    pub fn show(&self, phase: Phase, (done, whole): (u64, u64), figures: Snapshot) {
+    pub fn show(&self, phase: Phase, (done, whole): (u64, u64), figures: PerClass<Figures>) {
         if self.bar.is_hidden() {
             return;
         }
@@ -53,18 +54,54 @@ impl ProgressLine {
         });
         self.bar.set_length(whole);
         self.bar.set_position(done.min(whole));
-        self.bar.set_message(format!(
-            "{} up, {} failed, {} lost, {} delivered",
-            // Read one after the other from threads that go on: for a moment they may not agree.
-            figures.established.saturating_sub(figures.lost),
-            figures.failed,
-            figures.lost,
-            figures.delivered
-        ));
+        self.bar.set_message(message(figures));
     }
 
     /// Takes the line away.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+fn message(PerClass { healthy, slow }: PerClass<Figures>) -> String {
+    let mut message = format!(
+        "{} up, {} failed, {} lost, {} delivered",
+        healthy.up(),
+        healthy.failed,
+        healthy.lost,
+        healthy.delivered
+    );
+    if slow != Figures::default() {
+        message += &format!(
+            "; slow: {} up, {} failed, {} lost",
+            slow.up(),
+            slow.failed,
+            slow.lost
+        );
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_clients_are_shown_apart_and_only_if_there_are_some() {
+        let healthy = Figures {
+            established: 8,
+            lost: 1,
+            delivered: 70,
+            ..Figures::default()
+        };
+        let slow = Figures::default();
+        let alone = message(PerClass { healthy, slow });
+        assert_eq!(alone, "7 up, 0 failed, 1 lost, 70 delivered");
+        let slow = Figures {
+            established: 2,
+            ..slow
+        };
+        let both = message(PerClass { healthy, slow });
+        assert_eq!(both, format!("{alone}; slow: 2 up, 0 failed, 0 lost"));
     }
 }

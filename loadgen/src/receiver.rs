@@ -12,6 +12,8 @@
 //! handle what came, begin connections that are due. Inbound buffers are leased from the ring and go
 //! back within the turn. All clients send the same bytes, so requests are built once and shared.
 //!
+//! Slow clients ([`slow`]) are frozen while Live: the loop reads for them what is due, until they thaw.
+//!
 //! Holds: nothing from the network panics; every connection that was begun ends as established,
 //! failed, or (after the run's end) neither; a connection is `failed` or `lost` at most once.
 
@@ -21,8 +23,10 @@ mod dialer;
 mod events;
 mod intake;
 mod outbox;
+mod records;
 mod requests;
 mod session;
+mod slow;
 
 use std::fmt;
 use std::time::Duration;
@@ -34,11 +38,13 @@ use self::demand::Demand;
 pub(crate) use self::dialer::CONNECTIONS_MAX;
 use self::dialer::Dialer;
 use self::intake::Intake;
+pub use self::records::Records;
 use self::requests::Requests;
-use crate::audit::Audit;
+use self::slow::Frost;
+use crate::class::{Class, PerClass};
 use crate::clock::{self, UnixMicros};
 use crate::control::Control;
-use crate::recorder::Recorder;
+use crate::recorder::Times;
 use crate::scenario::Plan;
 
 /// How long a thread sleeps without events; bounds how late it notices window and end.
@@ -50,10 +56,10 @@ const GOODBYE_MAX: Duration = Duration::from_secs(1);
 /// What one thread brings home.
 #[derive(Debug)]
 pub struct Measured {
-    /// What arrived.
-    pub audit: Audit,
-    /// How late, and everything that is counted.
-    pub recorder: Recorder,
+    /// What its clients heard.
+    pub records: PerClass<Records>,
+    /// Work between two visits to the kernel: completions wait at most so long for us.
+    pub turns: Times,
     /// What it took.
     pub thread: ThreadUse,
 }
@@ -115,13 +121,14 @@ pub fn run(thread: usize, plan: &Plan, control: &Control) -> Result<Measured, Re
         intake: Intake::new(plan, connections),
         message: Vec::new(),
         requests: Requests::new(&plan.server, &plan.symbols),
+        frost: Frost::new(plan.population.slow),
         demand: Demand::default(),
     };
     let progress = &control.progress[thread];
     while !control.is_ending() {
         receiver.turn(control)?;
         receiver.connect();
-        progress.publish(receiver.intake.figures);
+        progress.publish(receiver.intake.figures());
     }
     receiver.leave(control)?;
     Ok(receiver.finish(core))
@@ -154,6 +161,7 @@ struct Receiver {
     /// Lent to the session that is fed; empty in between.
     message: Vec<u8>,
     requests: Requests,
+    frost: Frost,
     demand: Demand,
 }
 
@@ -176,10 +184,10 @@ impl Receiver {
             self.handle_event(event);
         }
         self.events = events;
+        self.attend_frozen();
         if is_busy && self.intake.is_measured() {
             self.intake
-                .recorder
-                .turn
+                .turns
                 .record(clock::now().since(self.intake.now()));
         }
         Ok(())
@@ -189,17 +197,20 @@ impl Receiver {
     fn connect(&mut self) {
         let now = clock::now();
         while let Some(number) = self.dialer.due(now) {
+            let class = self.dialer.class(number);
             match self.dialer.dial(number) {
                 Ok(descriptor) => {
                     let key = self
                         .ring
                         .adopt(descriptor)
                         .expect("a slot for each connection");
-                    self.insert(key, now);
+                    self.insert(key, class, now);
                     self.dialer.begun(key, now);
                     self.ring.await_writable(key);
                 }
-                Err(errno) => self.intake.failed(&Ending::Connect(errno).to_string()),
+                Err(errno) => self
+                    .intake
+                    .failed(class, &Ending::Connect(errno).to_string()),
             }
         }
         while let Some(key) = self.dialer.expired(now) {
@@ -210,35 +221,38 @@ impl Receiver {
         }
     }
 
-    fn insert(&mut self, key: ConnectionKey, dialed: UnixMicros) {
+    fn insert(&mut self, key: ConnectionKey, class: Class, dialed: UnixMicros) {
         let slot = key.slot as usize;
         if self.connections.len() <= slot {
             self.connections.resize_with(slot + 1, || None);
         }
-        self.connections[slot] = Some(Connection::new(key, dialed));
+        self.connections[slot] = Some(Connection::new(key, class, dialed));
         self.open += 1;
     }
 
     /// Ends all connections as the protocol asks, so that the server does not count resets.
     fn leave(&mut self, control: &Control) -> Result<(), ReceiveError> {
+        self.intake.begin_leaving();
         let keys: Vec<_> = self
             .connections
             .iter()
             .flatten()
-            .map(|c| (c.key, c.stage))
+            .map(|c| (c.key, c.stage, c.is_frozen))
             .collect();
-        for (key, stage) in keys {
+        for (key, stage, is_frozen) in keys {
             match stage {
-                Stage::Live(_) => {
+                // It would not read the answer.
+                Stage::Live(_) if is_frozen => self.close(key),
+                Stage::Live(row) => {
                     let goodbye = self.requests.goodbye.clone();
                     if let Some(connection) = self.connection(key) {
-                        connection.stage = Stage::Leaving;
+                        connection.stage = Stage::Leaving(row);
                         connection.outbox.push(goodbye);
                     }
                     self.flush(key);
                 }
                 Stage::Connecting | Stage::Upgrading | Stage::Subscribing => self.close(key),
-                Stage::Leaving | Stage::Closing => {}
+                Stage::Leaving(_) | Stage::Closing => {}
             }
         }
         let deadline = clock::now().plus(GOODBYE_MAX);
@@ -251,7 +265,7 @@ impl Receiver {
     fn finish(self, core: Option<usize>) -> Measured {
         let counters = self.ring.counters();
         let demand_percent = self.demand.percent();
-        let (audit, recorder) = self.intake.finish();
+        let (records, turns) = self.intake.finish();
         let thread = ThreadUse {
             core,
             demand_percent,
@@ -259,8 +273,8 @@ impl Receiver {
             receives_starved: counters.receives_starved,
         };
         Measured {
-            audit,
-            recorder,
+            records,
+            turns,
             thread,
         }
     }

@@ -124,8 +124,6 @@ pub struct Recorder {
     pub latency: Times,
     /// TCP connect to the answer to `subscribe`.
     pub connect: Times,
-    /// Work between two visits to the kernel: completions wait at most so long for us.
-    pub turn: Times,
     /// Values that arrived before their intended time: the clock was set, or another host published.
     pub before_intended: u64,
     /// Messages by kind.
@@ -143,7 +141,6 @@ impl Recorder {
     pub fn merge(&mut self, other: &Self) {
         self.latency.merge(&other.latency);
         self.connect.merge(&other.connect);
-        self.turn.merge(&other.turn);
         self.before_intended += other.before_intended;
         self.messages.merge(&other.messages);
         add(&mut self.failures, &other.failures);

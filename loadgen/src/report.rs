@@ -3,6 +3,9 @@
 //! JSON keys are camelCase and carry their units. Every figure of the table is in the JSON; the JSON
 //! also has the latency's curve, the command line and the machine, so that two results can be compared
 //! without knowing how they came about.
+//!
+//! Where some clients are slow, everything is about the healthy ones except `slow`, `ownUse` and the
+//! targets that say so ([`crate::verdict`]).
 
 mod machine;
 pub mod table;
@@ -12,12 +15,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use self::machine::Machine;
+use crate::account::Balance;
 use crate::audit::Delivery;
-use crate::control::Snapshot;
-use crate::measurement::Measurement;
+use crate::control::Figures;
+use crate::finality::Finality;
+use crate::measurement::{Measurement, SlowMeasurement};
 use crate::receiver::ThreadUse;
-use crate::recorder::{MessageCounts, Reasons, Times};
-use crate::scenario::{Plan, Scenario};
+use crate::recorder::{MessageCounts, Reasons, Recorder, Times};
+use crate::scenario::{Plan, Scenario, Slow};
 use crate::verdict::{AuditBasis, Verdict, judge, percent};
 
 /// Everything that is reported.
@@ -36,6 +41,8 @@ pub struct Report {
     pub connections: ConnectionsReport,
     /// What arrived.
     pub delivery: DeliveryReport,
+    /// Whether the server's own numbers and notices explain it.
+    pub account: Balance,
     /// How late; values of the window, first arrivals.
     pub latency: TimesReport,
     /// The latency's curve: percent and microseconds.
@@ -44,6 +51,8 @@ pub struct Report {
     pub throughput: ThroughputReport,
     /// Messages of the whole run by kind.
     pub messages: MessageCounts,
+    /// The slow clients, when there are some.
+    pub slow: Option<SlowReport>,
     /// The publisher, when it was ours.
     pub publisher: Option<PublisherReport>,
     /// What the generator itself took.
@@ -77,6 +86,10 @@ pub struct PlanReport {
     rate_per_second: Option<u64>,
     burst: Option<u64>,
     payload_bytes: Option<usize>,
+    /// Of the slow clients; `None` without.
+    slow_percent: Option<f64>,
+    slow_read_bytes_per_second: Option<u64>,
+    slow_thaw: Option<bool>,
 }
 
 /// The measuring window as it was.
@@ -115,6 +128,24 @@ pub struct DeliveryReport {
     missing: u64,
     #[serde(flatten)]
     counts: Delivery,
+}
+
+/// What became of the slow clients.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlowReport {
+    /// What they were told to do.
+    #[serde(skip)]
+    plan: Slow,
+    connections: ConnectionsReport,
+    /// Values, snapshots included, whenever they were read.
+    received: u64,
+    /// Values that notices say were left out.
+    told: u64,
+    /// `None` when they stayed frozen: part of what they were sent is unread.
+    account: Option<Balance>,
+    finality: Option<Finality>,
+    messages: MessageCounts,
 }
 
 /// A distribution.
@@ -178,6 +209,7 @@ impl Report {
         let Measurement {
             recorder, delivery, ..
         } = measurement;
+        let (asked, figures) = (plan.population.asked(), measurement.coordinated.figures);
         let facts = measurement.facts(plan.population.connections.into());
         let window = WindowReport::new(measurement);
         let throughput = ThroughputReport::new(&recorder.messages, window.measured_ms);
@@ -190,12 +222,17 @@ impl Report {
             },
             machine: Machine::read(measurement.coordinated.kernel.clone()),
             plan: PlanReport::new(plan),
-            connections: ConnectionsReport::new(plan, measurement),
+            connections: ConnectionsReport::new(asked.healthy, figures.healthy, recorder),
             delivery: DeliveryReport::new(measurement.basis, *delivery),
+            account: measurement.account,
             latency: (&recorder.latency).into(),
             latency_curve: recorder.latency.curve(),
             throughput,
             messages: recorder.messages.clone(),
+            slow: measurement
+                .slow
+                .as_ref()
+                .map(|slow| SlowReport::new(asked.slow, figures.slow, slow)),
             publisher: measurement
                 .publisher
                 .as_ref()
@@ -208,7 +245,7 @@ impl Report {
                 }),
             own_use: OwnUse {
                 cpu_percent: measurement.coordinated.cpu_percent,
-                receive_turn: (&recorder.turn).into(),
+                receive_turn: (&measurement.turns).into(),
                 before_intended: recorder.before_intended,
                 receive_threads: measurement.threads.iter().map(ThreadReport::from).collect(),
             },
@@ -221,6 +258,7 @@ impl Report {
 impl PlanReport {
     fn new(plan: &Plan) -> Self {
         let load = plan.load.as_ref();
+        let slow = plan.population.slow;
         Self {
             scenario: plan.scenario,
             url: plan.server.url.clone(),
@@ -232,6 +270,9 @@ impl PlanReport {
             rate_per_second: load.map(|load| load.pace.rate_per_second.get()),
             burst: load.map(|load| load.pace.burst.get()),
             payload_bytes: load.map(|load| load.payload_bytes),
+            slow_percent: slow.map(|slow| slow.share.percent()),
+            slow_read_bytes_per_second: slow.map(|slow| slow.read_bytes_per_second),
+            slow_thaw: slow.map(|slow| slow.thaws),
         }
     }
 }
@@ -250,23 +291,31 @@ impl WindowReport {
 }
 
 impl ConnectionsReport {
-    fn new(plan: &Plan, measurement: &Measurement) -> Self {
-        let Snapshot {
-            established,
-            failed,
-            lost,
-            ..
-        } = measurement.coordinated.figures;
-        let recorder = &measurement.recorder;
+    fn new(asked: u32, figures: Figures, recorder: &Recorder) -> Self {
         Self {
-            asked: plan.population.connections,
-            established,
-            failed,
-            lost,
+            asked,
+            established: figures.established,
+            failed: figures.failed,
+            lost: figures.lost,
             failures: recorder.failures.clone(),
             losses: recorder.losses.clone(),
             close_codes: recorder.close_codes.clone(),
             connect: (&recorder.connect).into(),
+        }
+    }
+}
+
+impl SlowReport {
+    fn new(asked: u32, figures: Figures, slow: &SlowMeasurement) -> Self {
+        let messages = &slow.recorder.messages;
+        Self {
+            plan: slow.plan,
+            connections: ConnectionsReport::new(asked, figures, &slow.recorder),
+            received: messages.values,
+            told: messages.skipped_values,
+            account: slow.thawed.map(|(account, _)| account),
+            finality: slow.thawed.map(|(_, finality)| finality),
+            messages: messages.clone(),
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::publisher::{Publisher, Publishing};
 use crate::receiver::{self, CONNECTIONS_MAX, Measured, ReceiveError};
 use crate::scenario::Plan;
 use crate::schedule::Schedule;
+use crate::verdict::NOTICE_PATIENCE;
 use crate::window::Bounds;
 
 /// How often the coordinator looks.
@@ -163,23 +164,25 @@ impl Coordinator {
         let mut end = self.connect().await;
         let mut publishing = None;
         let mut cpu_percent = None;
+        let mut grace = Duration::ZERO;
         // With nobody to receive, there is nothing to measure; the report says why.
-        if end == PhaseEnd::Reached && self.control.snapshot().established > 0 {
+        if end == PhaseEnd::Reached && self.control.figures().established() > 0 {
             publishing = self.open_window(publisher);
             (end, cpu_percent) = self.measure().await;
             if end != PhaseEnd::Broken {
-                let _ = self.wait_for_late_values(publishing.as_ref()).await;
+                grace = self.wait_for_late_values(publishing.as_ref()).await;
             }
         }
         self.control.end();
         self.progress.clear();
         let publisher = publishing.map(Publishing::join);
-        let figures = self.control.snapshot();
+        let figures = self.control.figures();
         let bounds = self.control.window.bounds();
         let parts = join(self.threads)?;
         let coordinated = Coordinated {
             begun,
             is_interrupted: end == PhaseEnd::Interrupted,
+            grace,
             figures,
             bounds,
             cpu_percent,
@@ -188,6 +191,7 @@ impl Coordinator {
         let schedule = self.control.schedule.get();
         Ok(Measurement::gather(
             coordinated,
+            self.plan.population.slow,
             &parts,
             schedule.zip(publisher),
         ))
@@ -197,7 +201,7 @@ impl Coordinator {
     async fn connect(&mut self) -> PhaseEnd {
         let asked = u64::from(self.plan.population.connections);
         loop {
-            let figures = self.control.snapshot();
+            let figures = self.control.figures();
             if figures.settled() >= asked {
                 return PhaseEnd::Reached;
             }
@@ -255,7 +259,7 @@ impl Coordinator {
                 (Phase::Measuring, bounds.start, bounds.end)
             };
             let share = (now.micros_since(from), until.micros_since(from));
-            self.progress.show(phase, share, self.control.snapshot());
+            self.progress.show(phase, share, self.control.figures());
             match self.tick().await {
                 Some(PhaseEnd::Broken) => return (PhaseEnd::Broken, None),
                 Some(_) => {
@@ -267,26 +271,33 @@ impl Coordinator {
         }
     }
 
-    /// Waits until everything expected has arrived, where that is known, or the grace is over.
-    async fn wait_for_late_values(&mut self, publishing: Option<&Publishing>) -> PhaseEnd {
+    /// Waits until everything expected has arrived, where that is known, or the grace is over. Returns
+    /// the grace that was granted: the planned one, unless a signal or a failure cut it short.
+    async fn wait_for_late_values(&mut self, publishing: Option<&Publishing>) -> Duration {
         let bounds = self.control.window.bounds();
         let (begun, grace) = (clock::now(), self.plan.phases.grace);
         let deadline = bounds.end.plus(grace);
+        // Slow clients have a lot to catch up with, and how much is not known.
+        let has_slow = self.plan.population.slow.is_some();
         let scheduled = self.control.schedule.get();
         let per_connection = scheduled.map(|schedule| {
             Expectation::scheduled(schedule, bounds, schedule.total()).per_connection()
         });
         loop {
-            let (now, figures) = (clock::now(), self.control.snapshot());
-            let is_complete = publishing.is_some_and(Publishing::is_finished)
-                && per_connection.is_some_and(|per| figures.delivered >= per * figures.established);
-            if now >= deadline || is_complete {
-                return PhaseEnd::Reached;
+            let (now, figures) = (clock::now(), self.control.figures());
+            let healthy = figures.healthy;
+            let is_complete = !has_slow
+                && publishing.is_some_and(Publishing::is_finished)
+                && per_connection.is_some_and(|per| healthy.delivered >= per * healthy.established);
+            // Of what was skipped before the window a notice may be under way.
+            let are_notices_due = now >= bounds.start.plus(NOTICE_PATIENCE);
+            if now >= deadline || is_complete && are_notices_due {
+                return grace;
             }
             let share = (now.micros_since(begun), deadline.micros_since(begun));
             self.progress.show(Phase::Grace, share, figures);
-            if let Some(end) = self.tick().await {
-                return end;
+            if self.tick().await.is_some() {
+                return now.since(bounds.end);
             }
         }
     }

@@ -1,13 +1,14 @@
-//! Finds symbol, counter and intended time of a value where they stand in the message's bytes.
+//! Finds symbol, counter, intended time and `seq` of a value where they stand in the message's bytes.
 //!
-//! The receive path reads millions of messages of one shape and wants three fields of each:
+//! The receive path reads millions of messages of one shape and wants four fields of each:
 //!
 //! ```text
-//! {"type":"price_update","symbol":"TCS","data":{"price":3411.05,…,"n":17,"sentUs":1763670000123456},…}
-//!                                  ~~~                              ~~            ~~~~~~~~~~~~~~~~
+//! {"type":"price_update","symbol":"TCS","data":{…,"n":17,"sentUs":1763670000123456},…,"seq":118}
+//!                                  ~~~                ~~          ~~~~~~~~~~~~~~~~          ~~~
 //! ```
 //!
-//! One pass over the bytes, nothing built, nothing copied. A mere search for `"n":` was rejected: it
+//! One pass over the bytes, nothing built, nothing copied. (`seq` could be read from the message's end;
+//! the pass comes by there anyway, and knows a nested one from the server's.) A mere search for `"n":` was rejected: it
 //! also finds the `n` of a nested object, and it calls a message with a torn end intact. The pass
 //! follows the structure, so on valid JSON it finds what a parser finds (a property test compares it
 //! with serde_json), and it notices missing quotes, braces and colons. It does not check what can't
@@ -24,6 +25,8 @@ pub struct Scanned<'m> {
     pub counter: Option<u64>,
     /// `data.sentUs`.
     pub sent_us: Option<u64>,
+    /// `seq`, which the server adds.
+    pub sequence: Option<u64>,
 }
 
 /// Scans a message; `None` when it is not a value of one symbol in regular form, which includes every
@@ -34,10 +37,11 @@ pub fn scan(message: &[u8]) -> Option<Scanned<'_>> {
         bytes: message,
         at: 0,
     };
-    let (mut symbol, mut data) = (None, None);
+    let (mut symbol, mut data, mut sequence) = (None, None, None);
     cursor.object(|cursor, key| match key {
         b"symbol" => set_once(&mut symbol, cursor.plain_string()?),
         b"data" => set_once(&mut data, cursor.data()?),
+        b"seq" => set_once(&mut sequence, cursor.integer()?),
         _ => cursor.skip_value(),
     })?;
     cursor.skip_space();
@@ -49,6 +53,7 @@ pub fn scan(message: &[u8]) -> Option<Scanned<'_>> {
         symbol: symbol?,
         counter: data.counter,
         sent_us: data.sent_us,
+        sequence,
     })
 }
 
@@ -221,35 +226,41 @@ mod tests {
 
     use super::*;
 
-    fn check(message: &str, expected: Option<(&str, Option<u64>, Option<u64>)>) {
+    type Fields<'m> = (&'m str, Option<u64>, Option<u64>, Option<u64>);
+
+    fn check(message: &str, expected: Option<Fields<'_>>) {
         let scanned = scan(message.as_bytes());
-        let expected = expected.map(|(symbol, counter, sent_us)| Scanned {
+        let expected = expected.map(|(symbol, counter, sent_us, sequence)| Scanned {
             symbol: symbol.as_bytes(),
             counter,
             sent_us,
+            sequence,
         });
         assert_eq!(scanned, expected, "{message}");
     }
 
     #[test]
     fn finds_the_fields_of_a_value() {
-        let all = Some(("TCS", Some(17), Some(99)));
+        let all = Some(("TCS", Some(17), Some(99), Some(4)));
         check(
             r#"{"type":"price_update","symbol":"TCS","data":{"price":1.50,"n":17,"sentUs":99},"seq":4}"#,
             all,
         );
         check(
-            r#" { "data" : { "sentUs" : 99 , "n" : 17 } , "symbol" : "TCS" } "#,
+            r#" { "seq" : 4 , "data" : { "sentUs" : 99 , "n" : 17 } , "symbol" : "TCS" } "#,
             all,
         );
-        check(r#"{"symbol":"TCS","data":{}}"#, Some(("TCS", None, None)));
+        check(
+            r#"{"symbol":"TCS","data":{}}"#,
+            Some(("TCS", None, None, None)),
+        );
     }
 
     #[test]
     fn is_not_misled_by_nested_fields_and_strings() {
         let message = r#"{"x":{"symbol":"NO","data":{"n":1}},"symbol":"TCS",
-            "data":{"m":{"n":2,"sentUs":3},"l":[{"n":4}],"t":"\"n\":5,\"sentUs\":6,","n":17,"sentUs":99}}"#;
-        check(message, Some(("TCS", Some(17), Some(99))));
+            "data":{"m":{"n":2,"sentUs":3},"seq":8,"l":[{"n":4}],"t":"\"n\":5,\"sentUs\":6,","n":17,"sentUs":99}}"#;
+        check(message, Some(("TCS", Some(17), Some(99), None)));
     }
 
     #[test]
@@ -263,6 +274,8 @@ mod tests {
             r#"{"symbol":"TCS","data":{"n":-17}}"#,
             r#"{"symbol":"TCS","data":{"n":99999999999999999999}}"#,
             r#"{"symbol":"TCS","data":{"n":1,"n":2}}"#,
+            r#"{"symbol":"TCS","data":{"n":1},"seq":"4"}"#,
+            r#"{"symbol":"TCS","data":{"n":1},"seq":4,"seq":5}"#,
         ] {
             check(message, None);
         }
@@ -271,7 +284,7 @@ mod tests {
     #[test]
     fn notices_torn_and_broken_messages() {
         let whole = r#"{"symbol":"TCS","data":{"n":17,"pad":"x"},"seq":4}"#;
-        check(whole, Some(("TCS", Some(17), None)));
+        check(whole, Some(("TCS", Some(17), None, Some(4))));
         for len in 0..whole.len() {
             check(&whole[..len], None);
         }
@@ -304,6 +317,7 @@ mod tests {
             Just("sentUs".to_owned()),
             Just("symbol".to_owned()),
             Just("data".to_owned()),
+            Just("seq".to_owned()),
             Just("\"n\":1,".to_owned()),
             any::<String>(),
         ]
@@ -315,13 +329,14 @@ mod tests {
     }
 
     /// What a parser finds, in the same terms.
-    fn parse(message: &Value) -> Option<(&str, Option<u64>, Option<u64>)> {
+    fn parse(message: &Value) -> Option<Fields<'_>> {
         let data = message.get("data")?.as_object()?;
         let integer = |key| data.get(key).and_then(Value::as_u64);
         Some((
             message.get("symbol")?.as_str()?,
             integer("n"),
             integer("sentUs"),
+            message.get("seq").and_then(Value::as_u64),
         ))
     }
 
@@ -332,14 +347,14 @@ mod tests {
             let text = text.unwrap();
             if let Some(scanned) = scan(text.as_bytes()) {
                 let symbol = std::str::from_utf8(scanned.symbol).unwrap();
-                prop_assert_eq!(Some((symbol, scanned.counter, scanned.sent_us)), parse(&message));
+                prop_assert_eq!(Some((symbol, scanned.counter, scanned.sent_us, scanned.sequence)), parse(&message));
             }
         }
 
         #[test]
         fn a_regular_value_needs_no_parser(
             before in object(any_json()), behind in object(any_json()), mut data in object(any_json()),
-            symbol in "[A-Z.]{1,12}", counter: u64, sent_us: u64,
+            symbol in "[A-Z.]{1,12}", counter: u64, sent_us: u64, sequence: u64,
         ) {
             data.remove("n");
             data.remove("sentUs");
@@ -348,15 +363,16 @@ mod tests {
             data.insert("n".to_owned(), counter.into());
             data.insert("sentUs".to_owned(), sent_us.into());
             let mut message = before;
+            message.insert("seq".to_owned(), sequence.into());
             message.insert("symbol".to_owned(), symbol.clone().into());
             message.insert("data".to_owned(), data.into());
             for (key, value) in behind {
-                if key != "symbol" && key != "data" {
+                if key != "symbol" && key != "data" && key != "seq" {
                     message.insert(key, value);
                 }
             }
             let text = Value::from(message).to_string();
-            let expected = Scanned { symbol: symbol.as_bytes(), counter: Some(counter), sent_us: Some(sent_us) };
+            let expected = Scanned { symbol: symbol.as_bytes(), counter: Some(counter), sent_us: Some(sent_us), sequence: Some(sequence) };
             prop_assert_eq!(scan(text.as_bytes()), Some(expected));
         }
 

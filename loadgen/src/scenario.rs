@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::class::{Class, PerClass};
 use crate::schedule::Pace;
 use crate::symbols::Symbols;
 
@@ -73,9 +74,66 @@ pub struct Population {
     pub rate_per_second: NonZeroU32,
     /// Longest time from TCP connect to the answer to `subscribe`.
     pub timeout: Duration,
+    /// Those among them that read slowly.
+    pub slow: Option<Slow>,
+}
+
+/// Clients that subscribe and then read less than they are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slow {
+    /// How many of all, in hundredths of a percent; 0 < share <= [`SLOW_SHARE_MAX`].
+    pub share: Share,
+    /// What each of them reads per second; 0: nothing.
+    pub read_bytes_per_second: u64,
+    /// Whether they read normally from the end of the measuring window on.
+    pub thaws: bool,
+}
+
+/// A part of a whole, in hundredths of a percent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share(pub u32);
+
+/// More would leave too few to measure.
+pub const SLOW_SHARE_MAX: Share = Share(9_000);
+
+impl Share {
+    const WHOLE: u32 = 10_000;
+
+    /// In percent.
+    #[must_use]
+    pub fn percent(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+
+    /// So many of `whole`, rounded down.
+    #[must_use]
+    pub fn of(self, whole: u32) -> u32 {
+        let part = u64::from(whole) * u64::from(self.0) / u64::from(Self::WHOLE);
+        u32::try_from(part).unwrap_or(whole)
+    }
 }
 
 impl Population {
+    /// The class of client `number`. Every so-many-th one is slow, so that threads, source addresses
+    /// and the order of connecting have their part of both.
+    #[must_use]
+    pub fn class(&self, number: u32) -> Class {
+        match self.slow {
+            Some(slow) if slow.share.of(number) < slow.share.of(number + 1) => Class::Slow,
+            _ => Class::Healthy,
+        }
+    }
+
+    /// Clients of each class.
+    #[must_use]
+    pub fn asked(&self) -> PerClass<u32> {
+        let slow = self.slow.map_or(0, |slow| slow.share.of(self.connections));
+        PerClass {
+            healthy: self.connections - slow,
+            slow,
+        }
+    }
+
     /// Clients of thread `thread`: an even share.
     #[must_use]
     pub fn share(&self, thread: usize) -> std::ops::Range<u32> {
@@ -122,6 +180,8 @@ pub struct Targets {
     pub established_percent_min: f64,
     /// Messages that break the wire's promises of order and form.
     pub disorder_max: u64,
+    /// Values that the server's own account does not explain, and notices that contradict it.
+    pub unaccounted_max: u64,
 }
 
 /// Publications per second when none is given: each symbol once a second, as the simulated feed.
@@ -143,8 +203,34 @@ mod tests {
             concurrency: NonZeroU32::MIN,
             rate_per_second: NonZeroU32::MIN,
             timeout: Duration::ZERO,
+            slow: None,
         };
         let shares = [0, 1, 2].map(|thread| population.share(thread));
         assert_eq!(shares, [0..3, 3..6, 6..10]);
+    }
+
+    #[test]
+    fn slow_clients_are_spread_evenly_and_exactly_as_many_as_asked() {
+        for (percent, connections) in [(20, 1000), (33, 100), (90, 10), (1, 100)] {
+            let population = Population {
+                connections,
+                threads: 1,
+                cores: Vec::new(),
+                concurrency: NonZeroU32::MIN,
+                rate_per_second: NonZeroU32::MIN,
+                timeout: Duration::ZERO,
+                slow: Some(Slow {
+                    share: Share(percent * 100),
+                    read_bytes_per_second: 0,
+                    thaws: true,
+                }),
+            };
+            let is_slow = |number: &u32| population.class(*number) == Class::Slow;
+            let slow = connections * percent / 100;
+            assert_eq!(population.asked().slow, slow);
+            assert_eq!((0..connections).filter(is_slow).count(), slow as usize);
+            let half = (0..connections / 2).filter(is_slow).count();
+            assert!(half.abs_diff(slow as usize / 2) <= 1, "{percent} %: {half}");
+        }
     }
 }

@@ -8,6 +8,10 @@
 //! | delivery | delivered of expected values | unaudited; nothing was expected; a spoiler |
 //! | latency p99 | receipt − intended time | no sample; a spoiler; the clocks disagree |
 //! | disorder | duplicates, reorders, stale, foreign and malformed messages | never |
+//! | account | values that the server's own numbers and notices do not explain, contradictions, and disorder of slow clients | no value has a `seq`; no pair is left; missed, and the grace was shorter than [`NOTICE_PATIENCE`] |
+//! | slow finality | pairs of slow clients that ended on the newest value, of connections still there | none is there; unaudited |
+//!
+//! Established, account and slow finality are about all clients, the others about the healthy ones.
 //!
 //! A **spoiler** is a way in which the generator itself may have caused what it measured:
 //! * *Publisher failed*: the load ended early.
@@ -16,16 +20,21 @@
 //! * *Receiver saturated*: a receive thread wanted its CPU for more than [`DEMAND_MAX_PERCENT`] of the
 //!   window, or the 99th percentile of its turns is above [`LATENESS_SHARE_MAX`] of the latency target
 //!   (completions wait so long for us). Reading late only ever makes results worse, so this takes
-//!   back a *missed* delivery or latency target, and lets a *met* one stand.
+//!   back a target that is *missed* for lack of values, and lets a *met* one stand.
 //!
 //! The run as a whole: 1 when a target is missed, else 3 when one has no verdict, else 0.
+
+mod spoilers;
 
 use std::time::Duration;
 
 use serde::Serialize;
 
+use self::spoilers::Spoilers;
+use crate::account::Balance;
 use crate::audit::Delivery;
 use crate::clock::micros;
+use crate::finality::Finality;
 use crate::scenario::Targets;
 
 /// Own lateness that a latency target tolerates, as its divisor: a tenth.
@@ -33,6 +42,9 @@ pub const LATENESS_SHARE_MAX: u32 = 10;
 
 /// A receive thread that wants more of its CPU can't be told from one that does not keep up.
 pub const DEMAND_MAX_PERCENT: f64 = 95.0;
+
+/// So long a notice of skipped values may take: the server tells at most once a second.
+pub const NOTICE_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// What was measured, as far as targets ask for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +57,14 @@ pub struct Facts {
     pub basis: AuditBasis,
     /// The audit's result.
     pub delivery: Delivery,
+    /// The server's own account, of all clients.
+    pub account: Balance,
+    /// The part of slow clients in its disorder. `slow_disorder <= account.disorder`.
+    pub slow_disorder: u64,
+    /// Whether the slow clients ended on the newest values; `None` without slow clients that thaw.
+    pub slow_finality: Option<Finality>,
+    /// How long notices were waited for.
+    pub grace: Duration,
     /// Text messages that are no JSON object of the wire.
     pub malformed: u64,
     /// 99th percentile of the latency.
@@ -115,12 +135,14 @@ pub struct Verdict {
 #[must_use]
 pub fn judge(facts: &Facts, targets: &Targets) -> Verdict {
     let spoilers = Spoilers::find(facts, targets);
-    let judgements = vec![
+    let mut judgements = vec![
         judge_established(facts, targets),
         judge_delivery(facts, targets, &spoilers),
         judge_latency(facts, targets, &spoilers),
         judge_disorder(facts, targets),
+        judge_account(facts, targets, &spoilers),
     ];
+    judgements.extend(judge_finality(facts, &spoilers));
     let any = |wanted: fn(&Outcome) -> bool| judgements.iter().any(|j| wanted(&j.outcome));
     let exit_code = if any(|outcome| *outcome == Outcome::Missed) {
         1
@@ -133,57 +155,6 @@ pub fn judge(facts: &Facts, targets: &Targets) -> Verdict {
         judgements,
         spoilers: spoilers.into_texts(),
         exit_code,
-    }
-}
-
-/// See the top of this file.
-struct Spoilers {
-    publisher: Option<String>,
-    receiver: Option<String>,
-}
-
-impl Spoilers {
-    fn find(facts: &Facts, targets: &Targets) -> Self {
-        let lateness_max = targets.latency_p99_max / LATENESS_SHARE_MAX;
-        let failed = facts
-            .publisher_failure
-            .as_ref()
-            .map(|why| format!("the publisher failed: {why}"));
-        let late = facts.publisher_late_p99.filter(|&late| late > lateness_max);
-        let late = late.map(|late| {
-            format!("the publisher was late: p99 {late:?}, tolerated {lateness_max:?}")
-        });
-        let demand = facts
-            .receive_demand_percent_max
-            .filter(|&demand| demand > DEMAND_MAX_PERCENT);
-        let busy = demand.map(|demand| {
-            format!("a receive thread wanted its CPU for {demand:.1} % of the window; give it a CPU or use more --threads")
-        });
-        let turn = facts.receive_turn_p99.filter(|&turn| turn > lateness_max);
-        let slow = turn.map(|turn| {
-            format!(
-                "a receive thread read late: p99 of its turns {turn:?}, tolerated {lateness_max:?}"
-            )
-        });
-        Self {
-            publisher: failed.or(late),
-            receiver: busy.or(slow),
-        }
-    }
-
-    /// Applies them to what the numbers say.
-    fn qualify(&self, outcome: Outcome) -> Outcome {
-        match (&self.publisher, &self.receiver, outcome) {
-            (_, _, outcome @ Outcome::NoVerdict(_)) => outcome,
-            (Some(why), _, _) | (None, Some(why), Outcome::Missed) => {
-                Outcome::NoVerdict(why.clone())
-            }
-            (None, _, outcome) => outcome,
-        }
-    }
-
-    fn into_texts(self) -> Vec<String> {
-        self.publisher.into_iter().chain(self.receiver).collect()
     }
 }
 
@@ -262,13 +233,81 @@ fn judge_latency(facts: &Facts, targets: &Targets, spoilers: &Spoilers) -> Judge
 
 fn judge_disorder(facts: &Facts, targets: &Targets) -> Judgement {
     let tally = facts.delivery.tally;
-    let count = tally.duplicates + tally.reorders + tally.stale + tally.foreign + facts.malformed;
+    // The same fault shows in the publisher's counter and in the server's number: not twice here.
+    let numbered = facts.account.disorder - facts.slow_disorder;
+    let order = (tally.duplicates + tally.reorders + tally.stale).max(numbered);
+    let count = order + tally.foreign + facts.malformed;
     Judgement {
         target: "disorder",
         wanted: format!("<= {}", targets.disorder_max),
         measured: count.to_string(),
         outcome: outcome(count <= targets.disorder_max),
     }
+}
+
+fn judge_account(facts: &Facts, targets: &Targets, spoilers: &Spoilers) -> Judgement {
+    let Balance {
+        pairs,
+        unaccounted,
+        contradictions,
+        numbered,
+        ..
+    } = facts.account;
+    // An older value after a newer one is what a slow client must never see; no other target asks.
+    let contradictions = contradictions + facts.slow_disorder;
+    let count = unaccounted.saturating_add(contradictions);
+    // Of what is only unaccounted a notice may still be on its way, or unread.
+    let is_final = contradictions > targets.unaccounted_max;
+    let no_verdict = |why: &str| Outcome::NoVerdict(why.to_owned());
+    let (measured, outcome) = if numbered == 0 {
+        let why = "no value with a `seq` arrived";
+        ("nothing".to_owned(), no_verdict(why))
+    } else if pairs == 0 && contradictions == 0 {
+        let why = "all connections were lost, and what was under way then is not known";
+        ("nothing".to_owned(), no_verdict(why))
+    } else {
+        let outcome = match outcome(count <= targets.unaccounted_max) {
+            Outcome::Missed if !is_final && facts.grace < NOTICE_PATIENCE => {
+                no_verdict("notices may take a second and more; raise --grace to 2s")
+            }
+            Outcome::Missed if !is_final => spoilers.qualify_receipt(Outcome::Missed),
+            outcome => outcome,
+        };
+        (count.to_string(), outcome)
+    };
+    Judgement {
+        target: "account",
+        wanted: format!("<= {}", targets.unaccounted_max),
+        measured,
+        outcome,
+    }
+}
+
+/// `None` without slow clients that thaw: then it is no target.
+fn judge_finality(facts: &Facts, spoilers: &Spoilers) -> Option<Judgement> {
+    let Finality {
+        connections,
+        pairs_final,
+        pairs_not_final,
+    } = facts.slow_finality?;
+    let pairs = pairs_final + pairs_not_final;
+    let no_verdict = |why: &str| Outcome::NoVerdict(why.to_owned());
+    let (measured, outcome) = if connections == 0 {
+        ("nothing".to_owned(), no_verdict("no slow client was left"))
+    } else if facts.basis == AuditBasis::Unaudited || pairs == 0 {
+        let why = "unaudited: no value with a counter was due";
+        ("nothing".to_owned(), no_verdict(why))
+    } else {
+        let met = outcome(pairs_not_final == 0);
+        let measured = format!("{:.3} %", percent(pairs_final, pairs));
+        (measured, spoilers.qualify_receipt(met))
+    };
+    Some(Judgement {
+        target: "slow finality",
+        wanted: ">= 100 %".to_owned(),
+        measured,
+        outcome,
+    })
 }
 
 fn outcome(holds: bool) -> Outcome {
@@ -286,127 +325,4 @@ pub fn percent(part: u64, whole: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TARGETS: Targets = Targets {
-        latency_p99_max: Duration::from_millis(500),
-        delivered_percent_min: 99.0,
-        established_percent_min: 100.0,
-        disorder_max: 0,
-    };
-
-    fn good() -> Facts {
-        Facts {
-            asked: 10,
-            established: 10,
-            basis: AuditBasis::Publisher,
-            delivery: Delivery {
-                expected: 1_000,
-                delivered: 1_000,
-                ..Delivery::default()
-            },
-            malformed: 0,
-            latency_p99: Some(Duration::from_millis(500)),
-            before_intended: 0,
-            receive_demand_percent_max: Some(95.0),
-            receive_turn_p99: Some(Duration::from_millis(50)),
-            publisher_late_p99: Some(Duration::from_millis(50)),
-            publisher_failure: None,
-        }
-    }
-
-    /// Changes a good run and compares the outcomes: M(et), x (missed), ? and the exit code.
-    fn check(change: impl FnOnce(&mut Facts), outcomes: &str, exit_code: u8) {
-        let mut facts = good();
-        change(&mut facts);
-        let verdict = judge(&facts, &TARGETS);
-        let got: String = verdict
-            .judgements
-            .iter()
-            .map(|judgement| match judgement.outcome {
-                Outcome::Met => 'M',
-                Outcome::Missed => 'x',
-                Outcome::NoVerdict(_) => '?',
-            })
-            .collect();
-        assert_eq!(
-            (got.as_str(), verdict.exit_code),
-            (outcomes, exit_code),
-            "{verdict:?}"
-        );
-    }
-
-    #[test]
-    fn targets_are_met_at_their_limits_and_missed_beyond() {
-        check(|_| {}, "MMMM", 0);
-        check(|facts| facts.established = 9, "xMMM", 1);
-        check(|facts| facts.delivery.delivered = 990, "MMMM", 0);
-        check(|facts| facts.delivery.delivered = 989, "MxMM", 1);
-        check(
-            |facts| facts.latency_p99 = Some(Duration::from_millis(501)),
-            "MMxM",
-            1,
-        );
-        check(|facts| facts.delivery.tally.duplicates = 1, "MMMx", 1);
-        check(|facts| facts.malformed = 1, "MMMx", 1);
-    }
-
-    #[test]
-    fn what_was_not_measured_has_no_verdict() {
-        check(|facts| facts.basis = AuditBasis::Unaudited, "M?MM", 3);
-        check(|facts| facts.delivery.expected = 0, "M?MM", 3);
-        check(|facts| facts.latency_p99 = None, "MM?M", 3);
-        check(|facts| facts.before_intended = 1, "MM?M", 3);
-        check(|facts| (facts.asked, facts.established) = (0, 0), "?MMM", 3);
-    }
-
-    #[test]
-    fn a_publisher_that_was_not_punctual_leaves_no_verdict() {
-        check(
-            |facts| facts.publisher_late_p99 = Some(Duration::from_millis(51)),
-            "M??M",
-            3,
-        );
-        check(
-            |facts| facts.publisher_failure = Some("gone".to_owned()),
-            "M??M",
-            3,
-        );
-    }
-
-    #[test]
-    fn a_saturated_receiver_takes_back_what_is_missed_only() {
-        check(
-            |facts| facts.receive_demand_percent_max = Some(95.1),
-            "MMMM",
-            0,
-        );
-        let late = |facts: &mut Facts| facts.latency_p99 = Some(Duration::from_secs(1));
-        check(
-            |facts| (late(facts), facts.receive_demand_percent_max = Some(95.1)).1,
-            "MM?M",
-            3,
-        );
-        check(
-            |facts| {
-                (
-                    late(facts),
-                    facts.receive_turn_p99 = Some(Duration::from_millis(51)),
-                )
-                    .1
-            },
-            "MM?M",
-            3,
-        );
-    }
-
-    #[test]
-    fn a_fact_outweighs_a_missing_verdict() {
-        check(
-            |facts| (facts.established = 9, facts.latency_p99 = None).1,
-            "xM?M",
-            1,
-        );
-    }
-}
+mod tests;

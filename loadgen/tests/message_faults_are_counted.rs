@@ -51,7 +51,10 @@ fn losses() {
 
 #[test]
 fn losses_within_the_target() {
-    let (server, run) = check(&["--min-delivery", "90"], |_| Vec::new());
+    let (server, run) = check(
+        &["--min-delivery", "90", "--max-unaccounted", "1000"],
+        |_| Vec::new(),
+    );
     run.expect("/delivery/missing", run.count(&server, is_tenth));
     assert_eq!(run.exit_code, 0);
 }

@@ -12,6 +12,7 @@
 //!
 //! 6 and 12 may have been due just outside the window; they were lost by all connections either way.
 
+use crate::clock::UnixMicros;
 use crate::schedule::{CounterRange, Schedule};
 use crate::symbols::SymbolIndex;
 use crate::window::{Bounds, Place};
@@ -33,6 +34,16 @@ impl Expectation {
                 .map(|symbol| schedule.counters(symbol, bounds, published))
                 .collect(),
         }
+    }
+
+    /// All that our schedule's first `published` publications brought, of the window or not.
+    #[must_use]
+    pub fn published(schedule: &Schedule, published: u64) -> Self {
+        let always = Bounds {
+            start: UnixMicros::default(),
+            end: UnixMicros::NEVER,
+        };
+        Self::scheduled(schedule, always, published)
     }
 
     /// From what all threads saw of a feed.

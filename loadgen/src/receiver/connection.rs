@@ -9,12 +9,16 @@ use super::intake::{Intake, Meaning};
 use super::outbox::Outbox;
 use super::session::{Session, SessionError};
 use crate::audit::RowIndex;
+use crate::class::Class;
 use crate::clock::UnixMicros;
 
 /// One client.
 pub(super) struct Connection {
     pub(super) key: ConnectionKey,
+    pub(super) class: Class,
     pub(super) stage: Stage,
+    /// Nothing is received; see [`super::slow`].
+    pub(super) is_frozen: bool,
     pub(super) dialed: UnixMicros,
     pub(super) session: Session,
     pub(super) outbox: Outbox,
@@ -27,8 +31,8 @@ pub(super) enum Stage {
     Upgrading,
     Subscribing,
     Live(RowIndex),
-    /// Our close frame is queued; the peer's FIN is awaited, bytes are ignored.
-    Leaving,
+    /// Our close frame is queued; until the peer's, what it says goes into the account only.
+    Leaving(RowIndex),
     /// The ring closes it; no operation is allowed any more.
     Closing,
 }
@@ -61,11 +65,13 @@ impl fmt::Display for Ending {
 
 impl Connection {
     /// A connection whose socket is connecting.
-    pub(super) fn new(key: ConnectionKey, dialed: UnixMicros) -> Self {
+    pub(super) fn new(key: ConnectionKey, class: Class, dialed: UnixMicros) -> Self {
         let (session, outbox) = (Session::new(), Outbox::default());
         Self {
             key,
+            class,
             stage: Stage::Connecting,
+            is_frozen: false,
             dialed,
             session,
             outbox,
@@ -81,11 +87,15 @@ impl Connection {
     ) -> Result<(), Ending> {
         let row = match self.stage {
             Stage::Live(row) => Some(row),
+            Stage::Leaving(row) => {
+                intake.handle_last_text(text, self.class, row);
+                return Ok(());
+            }
             _ => None,
         };
-        match intake.handle_text(text, row) {
+        match intake.handle_text(text, self.class, row) {
             Meaning::Subscribed if self.stage == Stage::Subscribing => {
-                self.stage = Stage::Live(intake.established(self.dialed));
+                self.stage = Stage::Live(intake.established(self.class, self.dialed));
                 dialer.settled();
                 Ok(())
             }

@@ -11,8 +11,10 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tickwire_ring::ConnectionKey;
 
+use super::slow::RECEIVE_BUFFER_BYTES;
+use crate::class::Class;
 use crate::clock::UnixMicros;
-use crate::scenario::Plan;
+use crate::scenario::{Plan, Population};
 
 /// Connections per source address. One address has the ports of `net.ipv4.ip_local_port_range`
 /// towards one server, 28 232 by default; some are in TIME_WAIT or taken by others.
@@ -25,6 +27,7 @@ pub(crate) const CONNECTIONS_MAX: u32 = CONNECTIONS_PER_SOURCE * 250;
 #[derive(Debug)]
 pub(super) struct Dialer {
     server: SocketAddr,
+    population: Population,
     /// Numbers of the connections not begun, unique over all threads.
     ahead: Range<u32>,
     /// Several source addresses are used.
@@ -59,6 +62,7 @@ impl Dialer {
         let is_loopback = matches!(plan.server.address.ip(), IpAddr::V4(ip) if ip.is_loopback());
         Self {
             server: plan.server.address,
+            population: population.clone(),
             ahead: population.share(thread),
             spreads_sources: is_loopback && population.connections > CONNECTIONS_PER_SOURCE,
             pace: Pace {
@@ -93,6 +97,10 @@ impl Dialer {
         waits_for_time.then(|| Duration::from_secs(1) / self.pace.rate_per_second)
     }
 
+    pub(super) fn class(&self, number: u32) -> Class {
+        self.population.class(number)
+    }
+
     /// Begins connection `number`; the socket tells by becoming writable that it is connected.
     pub(super) fn dial(&self, number: u32) -> Result<OwnedFd, Errno> {
         self.open(number)
@@ -106,6 +114,10 @@ impl Dialer {
             Some(Protocol::TCP),
         )?;
         socket.set_tcp_nodelay(true)?;
+        if self.population.class(number) == Class::Slow {
+            // Before connecting: the window that is offered follows from it (tcp(7)).
+            socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+        }
         if self.spreads_sources {
             socket.bind(&SocketAddr::from((source(number), 0)).into())?;
         }

@@ -5,11 +5,13 @@ use std::os::fd::AsFd;
 use rustix::net::sockopt::socket_error;
 use tickwire_protocol::error_code::CloseCode;
 use tickwire_protocol::frame::MaskedOpcode;
-use tickwire_ring::{ConnectionKey, Event, Lease, ReceiveEnd, SendOutcome};
+use tickwire_ring::{ConnectionKey, Event, Lease, ReceiveEnd, Ring, SendOutcome};
 
 use super::Receiver;
 use super::connection::{Connection, Ending, Stage};
-use super::requests::{KEY, close_frame, frame};
+use super::dialer::Dialer;
+use super::intake::Intake;
+use super::requests::{KEY, Requests, close_frame, frame};
 use super::session::{Said, SessionError};
 
 impl Receiver {
@@ -33,74 +35,32 @@ impl Receiver {
     }
 
     fn received(&mut self, key: ConnectionKey, lease: Lease) {
-        let heard = self.hear(key, &lease);
+        let (ring, mut ears) = self.ears();
+        let heard = ears.hear(key, ring.bytes(&lease));
         self.ring.give_back(lease);
         match heard {
-            Ok(()) => self.flush(key),
+            Ok(()) => {
+                self.flush(key);
+                self.freeze(key);
+            }
             Err(ending) => self.end_connection(key, &ending),
         }
     }
 
-    /// Feeds the session and acts on what was said.
-    fn hear(&mut self, key: ConnectionKey, lease: &Lease) -> Result<(), Ending> {
-        let Self {
-            ring,
-            connections,
-            message,
-            intake,
-            requests,
-            dialer,
-            ..
-        } = self;
-        let Some(Some(connection)) = connections.get_mut(key.slot as usize) else {
-            return Ok(());
+    /// As for bytes that the ring received.
+    pub(super) fn hear(&mut self, key: ConnectionKey, bytes: &[u8]) -> Result<(), Ending> {
+        self.ears().1.hear(key, bytes)
+    }
+
+    fn ears(&mut self) -> (&Ring, Ears<'_>) {
+        let ears = Ears {
+            connections: &mut self.connections,
+            message: &mut self.message,
+            intake: &mut self.intake,
+            requests: &self.requests,
+            dialer: &mut self.dialer,
         };
-        if matches!(connection.stage, Stage::Leaving | Stage::Closing) {
-            return Ok(());
-        }
-        intake.handle_bytes(lease.len());
-        let mut input = ring.bytes(lease);
-        connection.session.resume(message);
-        loop {
-            let said = connection
-                .session
-                .next(&mut input, message, KEY)
-                .map_err(Ending::Session);
-            let acted = match said {
-                Ok(None) => break,
-                Ok(Some(Said::Text)) => {
-                    let acted = connection.handle_text(message, intake, dialer);
-                    message.clear();
-                    acted
-                }
-                Ok(Some(Said::Binary)) => {
-                    message.clear();
-                    intake.recorder.messages.binary += 1;
-                    Ok(())
-                }
-                Ok(Some(Said::Upgraded)) => {
-                    connection.stage = Stage::Subscribing;
-                    connection.outbox.push(requests.subscribe.clone());
-                    Ok(())
-                }
-                Ok(Some(Said::Ping(payload))) => {
-                    intake.recorder.messages.pings += 1;
-                    connection
-                        .outbox
-                        .push(frame(MaskedOpcode::Pong, payload.as_bytes()));
-                    Ok(())
-                }
-                Ok(Some(Said::Pong)) => Ok(()),
-                Ok(Some(Said::Close(code))) => Err(Ending::CloseFrame(code)),
-                Err(ending) => Err(ending),
-            };
-            if let Err(ending) = acted {
-                message.clear();
-                return Err(ending);
-            }
-        }
-        connection.session.park(message);
-        Ok(())
+        (&self.ring, ears)
     }
 
     /// Submits the next send, if there is one and none is under way.
@@ -177,18 +137,18 @@ impl Receiver {
         };
         match connection.stage {
             Stage::Closing => return,
-            Stage::Leaving => {}
-            Stage::Live(row) => intake.lost(row, &ending.to_string()),
+            Stage::Leaving(_) => return self.close(key),
+            Stage::Live(row) => intake.lost(connection.class, row, &ending.to_string()),
             Stage::Connecting | Stage::Upgrading | Stage::Subscribing => {
                 dialer.settled();
-                intake.failed(&ending.to_string());
+                intake.failed(connection.class, &ending.to_string());
             }
         }
         let farewell = match ending {
             Ending::CloseFrame(code) => {
                 const NO_CODE: u16 = 1005;
                 *intake
-                    .recorder
+                    .recorder(connection.class)
                     .close_codes
                     .entry(code.unwrap_or(NO_CODE))
                     .or_default() += 1;
@@ -218,5 +178,78 @@ impl Receiver {
     pub(super) fn connection(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
         let connection = self.connections.get_mut(key.slot as usize)?.as_mut()?;
         (connection.key == key).then_some(connection)
+    }
+}
+
+/// What hearing needs of a receiver while the ring lends the bytes.
+struct Ears<'r> {
+    connections: &'r mut [Option<Connection>],
+    message: &'r mut Vec<u8>,
+    intake: &'r mut Intake,
+    requests: &'r Requests,
+    dialer: &'r mut Dialer,
+}
+
+impl Ears<'_> {
+    /// Feeds the session and acts on what was said.
+    fn hear(&mut self, key: ConnectionKey, mut input: &[u8]) -> Result<(), Ending> {
+        let Self {
+            connections,
+            message,
+            intake,
+            requests,
+            dialer,
+        } = self;
+        let Some(Some(connection)) = connections.get_mut(key.slot as usize) else {
+            return Ok(());
+        };
+        if connection.stage == Stage::Closing {
+            return Ok(());
+        }
+        let is_leaving = matches!(connection.stage, Stage::Leaving(_));
+        intake.handle_bytes(connection.class, input.len());
+        connection.session.resume(message);
+        loop {
+            let said = connection
+                .session
+                .next(&mut input, message, KEY)
+                .map_err(Ending::Session);
+            let acted = match said {
+                Ok(None) => break,
+                Ok(Some(Said::Text)) => {
+                    let acted = connection.handle_text(message, intake, dialer);
+                    message.clear();
+                    acted
+                }
+                // Our close frame is sent: nothing may follow it, and only the peer's FIN is awaited.
+                Ok(Some(Said::Ping(_) | Said::Close(_))) if is_leaving => Ok(()),
+                Ok(Some(Said::Binary)) => {
+                    message.clear();
+                    intake.recorder(connection.class).messages.binary += 1;
+                    Ok(())
+                }
+                Ok(Some(Said::Upgraded)) => {
+                    connection.stage = Stage::Subscribing;
+                    connection.outbox.push(requests.subscribe.clone());
+                    Ok(())
+                }
+                Ok(Some(Said::Ping(payload))) => {
+                    intake.recorder(connection.class).messages.pings += 1;
+                    connection
+                        .outbox
+                        .push(frame(MaskedOpcode::Pong, payload.as_bytes()));
+                    Ok(())
+                }
+                Ok(Some(Said::Pong)) => Ok(()),
+                Ok(Some(Said::Close(code))) => Err(Ending::CloseFrame(code)),
+                Err(ending) => Err(ending),
+            };
+            if let Err(ending) = acted {
+                message.clear();
+                return Err(ending);
+            }
+        }
+        connection.session.park(message);
+        Ok(())
     }
 }

@@ -1,21 +1,21 @@
 //! What a receive thread makes of the messages: audit, latency, counts. No sockets.
 
-use crate::audit::{Audit, RowIndex, Rules, Sighting};
+use super::records::Records;
+use crate::audit::{RowIndex, Rules, Sighting};
+use crate::class::{Class, PerClass};
 use crate::clock::UnixMicros;
-use crate::control::{Control, Snapshot};
-use crate::message::{Heard, Reader, Value};
-use crate::recorder::{Recorder, count};
+use crate::control::{Control, Figures};
+use crate::message::{Heard, Value};
+use crate::recorder::{Recorder, Times, count};
 use crate::scenario::Plan;
 use crate::window::{Bounds, Place};
 
 /// The measuring part of a receive thread.
 #[derive(Debug)]
 pub(super) struct Intake {
-    reader: Reader,
-    audit: Audit,
-    pub(super) recorder: Recorder,
-    /// Of this thread, published once per turn.
-    pub(super) figures: Snapshot,
+    records: PerClass<Records>,
+    /// Work between two visits to the kernel.
+    pub(super) turns: Times,
     turn: Turn,
 }
 
@@ -47,10 +47,12 @@ impl Intake {
             end: UnixMicros::NEVER,
         };
         Self {
-            reader: Reader::new(&plan.symbols),
-            audit: Audit::new(plan.symbols.count(), connections),
-            recorder: Recorder::default(),
-            figures: Snapshot::default(),
+            records: PerClass {
+                healthy: Records::new(Class::Healthy, plan, connections),
+                // Grows with those there are: mostly none.
+                slow: Records::new(Class::Slow, plan, 0),
+            },
+            turns: Times::default(),
             turn: Turn {
                 now: UnixMicros::default(),
                 rules: Rules {
@@ -87,21 +89,39 @@ impl Intake {
         self.turn.is_measured
     }
 
-    pub(super) fn handle_bytes(&mut self, count: usize) {
+    pub(super) fn figures(&self) -> PerClass<Figures> {
+        PerClass {
+            healthy: self.records.healthy.figures,
+            slow: self.records.slow.figures,
+        }
+    }
+
+    pub(super) fn recorder(&mut self, class: Class) -> &mut Recorder {
+        &mut self.records.get_mut(class).recorder
+    }
+
+    pub(super) fn handle_bytes(&mut self, class: Class, count: usize) {
         if self.turn.is_measured {
-            self.recorder.messages.bytes_in_window += count as u64;
+            self.recorder(class).messages.bytes_in_window += count as u64;
         }
     }
 
     /// `row` is the connection's, once it is subscribed.
-    pub(super) fn handle_text(&mut self, text: &[u8], row: Option<RowIndex>) -> Meaning {
-        let Self {
+    pub(super) fn handle_text(
+        &mut self,
+        text: &[u8],
+        class: Class,
+        row: Option<RowIndex>,
+    ) -> Meaning {
+        let turn = &self.turn;
+        let Records {
             reader,
             audit,
+            account,
+            newest,
             recorder,
             figures,
-            turn,
-        } = self;
+        } = self.records.get_mut(class);
         let mut meaning = Meaning::None;
         reader.read(text, |heard| match heard {
             Heard::Value(value) => {
@@ -111,6 +131,10 @@ impl Intake {
                 if let Some(row) = row {
                     let sighting = audit.handle_value(row, value, &turn.rules);
                     record(sighting, value, turn, recorder, figures);
+                    account.handle_value(row, value.symbol, value.sequence);
+                    if let (Some(newest), Some(counter)) = (newest.as_mut(), value.counter) {
+                        newest.handle_counter(row, value.symbol, counter);
+                    }
                 }
             }
             Heard::UnaskedValue => recorder.messages.unasked_values += 1,
@@ -122,9 +146,15 @@ impl Intake {
                 count(&mut recorder.messages.errors, &code);
                 meaning = Meaning::Error(code);
             }
+            Heard::Told(told) => {
+                if let Some(row) = row {
+                    account.handle_told(row, told);
+                }
+            }
             Heard::Skipped { values } => {
-                recorder.messages.skipped_notices += 1;
-                recorder.messages.skipped_values += values;
+                let messages = &mut recorder.messages;
+                messages.skipped_notices += 1;
+                messages.skipped_values = messages.skipped_values.saturating_add(values);
             }
             Heard::Notice(notice) => recorder.messages.notice(notice),
             Heard::Malformed => recorder.messages.malformed += 1,
@@ -132,26 +162,44 @@ impl Intake {
         meaning
     }
 
-    pub(super) fn established(&mut self, dialed: UnixMicros) -> RowIndex {
-        self.recorder.connect.record(self.turn.now.since(dialed));
-        self.figures.established += 1;
-        self.audit.add_connection()
+    /// What still comes on a connection that we are leaving: nothing is measured any more, but the
+    /// account is open until the server has said its last.
+    pub(super) fn handle_last_text(&mut self, text: &[u8], class: Class, row: RowIndex) {
+        let Records {
+            reader, account, ..
+        } = self.records.get_mut(class);
+        reader.read(text, |heard| match heard {
+            Heard::Value(value) => account.handle_value(row, value.symbol, value.sequence),
+            Heard::Told(told) => account.handle_told(row, told),
+            _ => {}
+        });
     }
 
-    pub(super) fn failed(&mut self, reason: &str) {
-        self.figures.failed += 1;
-        count(&mut self.recorder.failures, reason);
+    /// The run ends; see [`Account::note_claims`](crate::account::Account::note_claims).
+    pub(super) fn begin_leaving(&mut self) {
+        for class in [Class::Healthy, Class::Slow] {
+            let records = self.records.get_mut(class);
+            records.recorder.messages.parsed = records.reader.parsed();
+            records.account.note_claims();
+        }
     }
 
-    pub(super) fn lost(&mut self, row: RowIndex, reason: &str) {
-        self.figures.lost += 1;
-        self.audit.lose_connection(row);
-        count(&mut self.recorder.losses, reason);
+    pub(super) fn established(&mut self, class: Class, dialed: UnixMicros) -> RowIndex {
+        let took = self.turn.now.since(dialed);
+        self.recorder(class).connect.record(took);
+        self.records.get_mut(class).add_connection()
     }
 
-    pub(super) fn finish(mut self) -> (Audit, Recorder) {
-        self.recorder.messages.parsed = self.reader.parsed();
-        (self.audit, self.recorder)
+    pub(super) fn failed(&mut self, class: Class, reason: &str) {
+        self.records.get_mut(class).fail(reason);
+    }
+
+    pub(super) fn lost(&mut self, class: Class, row: RowIndex, reason: &str) {
+        self.records.get_mut(class).lose_connection(row, reason);
+    }
+
+    pub(super) fn finish(self) -> (PerClass<Records>, Times) {
+        (self.records, self.turns)
     }
 }
 
@@ -162,7 +210,7 @@ fn record(
     value: Value,
     turn: &Turn,
     recorder: &mut Recorder,
-    figures: &mut Snapshot,
+    figures: &mut Figures,
 ) {
     let Some(intended) = value.intended else {
         return;

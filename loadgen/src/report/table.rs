@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::{Report, TimesReport};
+use super::{Report, SlowReport, TimesReport};
+use crate::account::Balance;
 use crate::recorder::Reasons;
 use crate::verdict::{AuditBasis, Outcome};
 
@@ -16,12 +17,21 @@ pub fn render(report: &Report) -> String {
 
 fn write(out: &mut String, report: &Report) -> fmt::Result {
     let (plan, window) = (&report.plan, &report.window);
+    let slow_asked = report
+        .slow
+        .as_ref()
+        .map_or(0, |slow| slow.connections.asked);
     writeln!(
         out,
-        "loadgen {}  {}  {} clients x {} symbols  {:.1} s measured after {:.1} s warm-up{}",
+        "loadgen {}  {}  {} clients{} x {} symbols  {:.1} s measured after {:.1} s warm-up{}",
         report.tool.version,
         plan.url,
-        report.connections.asked,
+        report.connections.asked + slow_asked,
+        if slow_asked > 0 {
+            format!(" ({slow_asked} of them slow: see there)")
+        } else {
+            String::new()
+        },
         plan.symbols.len(),
         seconds(window.measured_ms.into()),
         seconds(plan.warm_up_ms),
@@ -34,6 +44,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out)?;
     write_connections(out, report)?;
     write_delivery(out, report)?;
+    write_account(out, "account", &report.account)?;
     line(out, "latency", times(&report.latency))?;
     let throughput = &report.throughput;
     let mib = throughput.bytes_per_second / f64::from(1 << 20);
@@ -46,6 +57,9 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         ),
     )?;
     write_messages(out, report)?;
+    if let Some(slow) = &report.slow {
+        write_slow(out, slow)?;
+    }
     write_publisher(out, report)?;
     write_own_use(out, report)?;
     writeln!(out)?;
@@ -113,6 +127,33 @@ fn write_delivery(out: &mut String, report: &Report) -> fmt::Result {
     )
 }
 
+fn write_account(out: &mut String, label: &str, account: &Balance) -> fmt::Result {
+    if account.numbered == 0 {
+        return line(out, label, "none: the server numbers no values");
+    }
+    line(
+        out,
+        label,
+        format_args!(
+            "{} of {} pairs balanced  {} unaccounted  {} told as skipped  {} contradictions  {} out of order{}",
+            account.balanced,
+            account.pairs,
+            account.unaccounted,
+            account.told,
+            account.contradictions,
+            account.disorder,
+            if account.connections_left_out > 0 {
+                format!(
+                    "  (without {} lost connections)",
+                    account.connections_left_out
+                )
+            } else {
+                String::new()
+            },
+        ),
+    )
+}
+
 fn write_messages(out: &mut String, report: &Report) -> fmt::Result {
     let messages = &report.messages;
     line(
@@ -131,6 +172,46 @@ fn write_messages(out: &mut String, report: &Report) -> fmt::Result {
         line(out, "", format_args!("{count} {notice}"))?;
     }
     reasons(out, "error", &messages.errors)
+}
+
+fn write_slow(out: &mut String, slow: &SlowReport) -> fmt::Result {
+    let (plan, connections) = (&slow.plan, &slow.connections);
+    let reading = match plan.read_bytes_per_second {
+        0 => "frozen".to_owned(),
+        bytes => format!("reading {bytes} bytes/s"),
+    };
+    let end = if plan.thaws {
+        "thawed at the end"
+    } else {
+        "to the end"
+    };
+    line(
+        out,
+        "slow",
+        format_args!(
+            "{} asked  {} established  {} failed  {} lost  {reading}, {end}",
+            connections.asked, connections.established, connections.failed, connections.lost
+        ),
+    )?;
+    reasons(out, "failed", &connections.failures)?;
+    reasons(out, "lost", &connections.losses)?;
+    let received = format!("{} values  {} told as skipped", slow.received, slow.told);
+    line(out, "", format_args!("received {received}"))?;
+    if let Some(account) = &slow.account {
+        write_account(out, "", account)?;
+    }
+    if let Some(finality) = &slow.finality {
+        line(
+            out,
+            "",
+            format_args!(
+                "{} of {} pairs ended on the newest value",
+                finality.pairs_final,
+                finality.pairs_final + finality.pairs_not_final
+            ),
+        )?;
+    }
+    Ok(())
 }
 
 fn write_publisher(out: &mut String, report: &Report) -> fmt::Result {
@@ -186,7 +267,7 @@ fn write_verdict(out: &mut String, report: &Report) -> fmt::Result {
         };
         write!(
             out,
-            "{word:<11} {:<12} {} (wanted {})",
+            "{word:<11} {:<13} {} (wanted {})",
             judgement.target, judgement.measured, judgement.wanted
         )?;
         match why {

@@ -1,6 +1,6 @@
 //! The server: one thread per connection, one that feeds them all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -17,12 +17,20 @@ use tungstenite::{Message, WebSocket};
 /// Time between two values of each symbol of the built-in feed.
 const PERIOD: Duration = Duration::from_millis(10);
 
+/// The publisher's counters begin behind it, the server's numbers at 1.
+const COUNTER_START: u64 = 100;
+
+/// A send that takes longer has found a full buffer.
+const STALL: Duration = Duration::from_millis(300);
+
 /// One value as it was fed.
 #[derive(Clone, Debug)]
 pub struct Fed {
     pub symbol: String,
     pub counter: u64,
     pub sent_us: u64,
+    /// The number that the server gives it: up by one per symbol.
+    pub sequence: u64,
     /// The message as a healthy server sends it.
     pub text: String,
 }
@@ -37,6 +45,18 @@ pub struct Sending<'v> {
     pub previous: Option<&'v Fed>,
 }
 
+impl Sending<'_> {
+    /// The value as a healthy server sends it.
+    pub fn text(&self) -> Act {
+        Act::Text(self.value.text.clone())
+    }
+
+    /// A notice that `count` values of the symbol up to number `to` were left out.
+    pub fn skipped(&self, count: u64, to: u64) -> Act {
+        skipped_notice(&self.value.symbol, count, to)
+    }
+}
+
 /// What the server sends for a value; a healthy one sends its text.
 pub enum Act {
     Text(String),
@@ -45,6 +65,8 @@ pub enum Act {
     Close(u16),
     /// Ends the TCP connection without a close frame.
     Cut,
+    /// A value that [`SlowPolicy::Conflate`] may leave out.
+    Value(Fed),
 }
 
 pub type Tamper = dyn Fn(&Sending<'_>) -> Vec<Act> + Send + Sync;
@@ -59,6 +81,19 @@ pub struct Behaviour {
     pub answer: Option<String>,
     /// The server's own feed runs.
     pub feeds: bool,
+    /// Bytes that are added to each value of it.
+    pub padding: usize,
+    /// What becomes of clients that do not read; without it, everything is kept for them.
+    pub slow: Option<SlowPolicy>,
+}
+
+/// What becomes of clients that do not read. Their send buffers are small then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowPolicy {
+    /// Of the values that wait only the newest of each symbol is sent, and the others are told.
+    Conflate,
+    /// A client that takes nothing for so long is reset.
+    Reset(Duration),
 }
 
 impl Default for Behaviour {
@@ -68,11 +103,22 @@ impl Default for Behaviour {
             refuses_every: 0,
             answer: None,
             feeds: true,
+            padding: 0,
+            slow: None,
         }
     }
 }
 
 impl Behaviour {
+    /// Conflates values for clients that do not read, and feeds them fast enough to fill their buffers.
+    pub fn conflating() -> Self {
+        Self {
+            padding: 1000,
+            slow: Some(SlowPolicy::Conflate),
+            ..Self::tampering(|sending| vec![Act::Value(sending.value.clone())])
+        }
+    }
+
     /// Healthy but for what it does with values.
     pub fn tampering(tamper: impl Fn(&Sending<'_>) -> Vec<Act> + Send + Sync + 'static) -> Self {
         Self {
@@ -93,6 +139,8 @@ struct Shared {
     feed: Mutex<Feed>,
     upgrades: AtomicUsize,
     pongs: AtomicU64,
+    /// Connections that took nothing for [`STALL`].
+    stalled: Mutex<BTreeSet<usize>>,
     stopped: AtomicBool,
 }
 
@@ -119,6 +167,7 @@ impl Server {
             feed: Mutex::default(),
             upgrades: AtomicUsize::new(0),
             pongs: AtomicU64::new(0),
+            stalled: Mutex::default(),
             stopped: AtomicBool::new(false),
         });
         let accepting = shared.clone();
@@ -149,15 +198,22 @@ impl Server {
         self.shared.pongs.load(Ordering::Relaxed)
     }
 
+    /// Connections, by their numbers, of which a send could not go on for a while: their buffers were full.
+    pub fn stalled(&self) -> BTreeSet<usize> {
+        self.shared.stalled.lock().unwrap().clone()
+    }
+
     /// Feeds a value that came from elsewhere.
     pub fn relay(&self, payload: &str) {
         let value: Json = serde_json::from_str(payload).unwrap();
-        let text = format!("{},\"seq\":1}}", payload.strip_suffix('}').unwrap());
+        let counter = value["data"]["n"].as_u64().unwrap();
+        let head = payload.strip_suffix('}').unwrap();
         self.shared.feed(Fed {
             symbol: value["symbol"].as_str().unwrap().to_owned(),
-            counter: value["data"]["n"].as_u64().unwrap(),
+            counter,
+            sequence: counter,
+            text: format!("{head},\"seq\":{counter}}}"),
             sent_us: value["data"]["sentUs"].as_u64().unwrap(),
-            text,
         });
     }
 }
@@ -194,6 +250,13 @@ impl Shared {
             return;
         }
         stream.set_nodelay(true).unwrap();
+        if let Some(policy) = self.behaviour.slow {
+            let socket = socket2::SockRef::from(&stream);
+            socket.set_send_buffer_size(8192).unwrap();
+            if let SlowPolicy::Reset(timeout) = policy {
+                stream.set_write_timeout(Some(timeout)).unwrap();
+            }
+        }
         let Ok(mut socket) = tungstenite::accept(stream) else {
             return;
         };
@@ -216,16 +279,16 @@ impl Shared {
         if socket.send(Message::text(answer)).is_err() {
             return;
         }
-        let acts = self.subscribe(symbols);
+        let (number, acts) = self.subscribe(symbols);
         let reading = socket.get_ref().try_clone().unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| self.read(reading));
-            write(socket, &acts);
+            self.write(number, socket, &acts);
         });
     }
 
     /// Queues the snapshots, then enters the client, with the feed standing still.
-    fn subscribe(&self, symbols: Vec<String>) -> Receiver<Act> {
+    fn subscribe(&self, symbols: Vec<String>) -> (usize, Receiver<Act>) {
         let (acts, receiver) = channel();
         let mut feed = self.feed.lock().unwrap();
         for symbol in &symbols {
@@ -239,7 +302,7 @@ impl Shared {
             symbols,
             acts,
         });
-        receiver
+        (number, receiver)
     }
 
     /// Counts pongs until the client closes, then shuts the socket so that writing ends, too.
@@ -260,8 +323,35 @@ impl Shared {
         let _ = stream.shutdown(std::net::Shutdown::Both);
     }
 
+    fn write(&self, number: usize, mut socket: WebSocket<TcpStream>, acts: &Receiver<Act>) {
+        while let Ok(act) = acts.recv() {
+            let waiting = std::iter::once(act).chain(acts.try_iter());
+            for act in conflate(waiting.collect(), self.behaviour.slow) {
+                let begun = clock::now();
+                let goes_on = perform(&mut socket, act);
+                if clock::now().since(begun) >= STALL {
+                    self.stalled.lock().unwrap().insert(number);
+                }
+                if !goes_on {
+                    if matches!(self.behaviour.slow, Some(SlowPolicy::Reset(_))) {
+                        // With what is unsent, closing is a reset.
+                        let stream = socket2::SockRef::from(socket.get_ref());
+                        stream.set_linger(Some(Duration::ZERO)).unwrap();
+                    }
+                    let _ = socket.get_ref().shutdown(std::net::Shutdown::Both);
+                    return;
+                }
+            }
+        }
+        let _ = socket.get_ref().shutdown(std::net::Shutdown::Both);
+    }
+
     fn feed_all(&self) {
         let mut counters: HashMap<String, u64> = HashMap::new();
+        let padding = match self.behaviour.padding {
+            0 => String::new(),
+            bytes => format!(",\"pad\":\"{}\"", "x".repeat(bytes)),
+        };
         while !self.is_stopped() {
             let wanted: Vec<String> = {
                 let feed = self.feed.lock().unwrap();
@@ -271,16 +361,18 @@ impl Shared {
                     .unwrap_or_default()
             };
             for symbol in wanted {
-                let counter = counters.entry(symbol.clone()).or_insert(100);
+                let counter = counters.entry(symbol.clone()).or_insert(COUNTER_START);
                 *counter += 1;
                 let (counter, sent_us) = (*counter, clock::now().get());
+                let sequence = counter - COUNTER_START;
                 let text = format!(
-                    r#"{{"type":"price_update","symbol":"{symbol}","data":{{"price":2450.50,"n":{counter},"sentUs":{sent_us}}},"timestamp":"t","seq":7}}"#
+                    r#"{{"type":"price_update","symbol":"{symbol}","data":{{"price":2450.50,"n":{counter},"sentUs":{sent_us}}}{padding},"timestamp":"t","seq":{sequence}}}"#
                 );
                 self.feed(Fed {
                     symbol,
                     counter,
                     sent_us,
+                    sequence,
                     text,
                 });
             }
@@ -313,28 +405,58 @@ impl Shared {
     }
 }
 
-fn write(mut socket: WebSocket<TcpStream>, acts: &Receiver<Act>) {
-    for act in acts {
-        let sent = match act {
-            Act::Text(text) => socket.send(Message::text(text)),
-            Act::Binary(bytes) => socket.send(Message::binary(bytes)),
-            Act::Ping => socket.send(Message::Ping(b"are you there".to_vec().into())),
-            Act::Close(code) => {
-                let frame = CloseFrame {
-                    code: CloseCode::from(code),
-                    reason: "".into(),
-                };
-                let _ = socket.close(Some(frame));
-                let _ = socket.flush();
-                return;
+/// Sends one thing; `false` when nothing more can be sent.
+fn perform(socket: &mut WebSocket<TcpStream>, act: Act) -> bool {
+    let sent = match act {
+        Act::Text(text) => socket.send(Message::text(text)),
+        Act::Value(value) => socket.send(Message::text(value.text)),
+        Act::Binary(bytes) => socket.send(Message::binary(bytes)),
+        Act::Ping => socket.send(Message::Ping(b"are you there".to_vec().into())),
+        Act::Close(code) => {
+            let frame = CloseFrame {
+                code: CloseCode::from(code),
+                reason: "".into(),
+            };
+            let _ = socket.close(Some(frame));
+            let _ = socket.flush();
+            return false;
+        }
+        Act::Cut => return false,
+    };
+    sent.is_ok()
+}
+
+/// Of the values that wait, the newest of each symbol, after a notice of the others.
+fn conflate(waiting: Vec<Act>, policy: Option<SlowPolicy>) -> Vec<Act> {
+    if policy != Some(SlowPolicy::Conflate) {
+        return waiting;
+    }
+    let mut newest: BTreeMap<String, (u64, Fed)> = BTreeMap::new();
+    let mut acts = Vec::new();
+    for act in waiting {
+        match act {
+            Act::Value(value) => {
+                let skipped = newest
+                    .get(&value.symbol)
+                    .map_or(0, |(skipped, _)| skipped + 1);
+                newest.insert(value.symbol.clone(), (skipped, value));
             }
-            Act::Cut => break,
-        };
-        if sent.is_err() {
-            break;
+            other => acts.push(other),
         }
     }
-    let _ = socket.get_ref().shutdown(std::net::Shutdown::Both);
+    for (symbol, (skipped, value)) in newest {
+        if skipped > 0 {
+            acts.push(skipped_notice(&symbol, skipped, value.sequence - 1));
+        }
+        acts.push(Act::Value(value));
+    }
+    acts
+}
+
+fn skipped_notice(symbol: &str, count: u64, to: u64) -> Act {
+    let channel = format!("market:{symbol}");
+    let told = json!({"type": "skipped", "channels": {channel: {"count": count, "to": to}}});
+    Act::Text(told.to_string())
 }
 
 fn refuse(stream: &mut TcpStream) {

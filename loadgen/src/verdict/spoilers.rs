@@ -1,0 +1,63 @@
+//! How the generator itself may have caused what it measured.
+
+use super::{DEMAND_MAX_PERCENT, Facts, LATENESS_SHARE_MAX, Outcome};
+use crate::scenario::Targets;
+
+/// See [`super`].
+pub(super) struct Spoilers {
+    publisher: Option<String>,
+    receiver: Option<String>,
+}
+
+impl Spoilers {
+    pub(super) fn find(facts: &Facts, targets: &Targets) -> Self {
+        let lateness_max = targets.latency_p99_max / LATENESS_SHARE_MAX;
+        let failed = facts
+            .publisher_failure
+            .as_ref()
+            .map(|why| format!("the publisher failed: {why}"));
+        let late = facts.publisher_late_p99.filter(|&late| late > lateness_max);
+        let late = late.map(|late| {
+            format!("the publisher was late: p99 {late:?}, tolerated {lateness_max:?}")
+        });
+        let demand = facts
+            .receive_demand_percent_max
+            .filter(|&demand| demand > DEMAND_MAX_PERCENT);
+        let busy = demand.map(|demand| {
+            format!("a receive thread wanted its CPU for {demand:.1} % of the window; give it a CPU or use more --threads")
+        });
+        let turn = facts.receive_turn_p99.filter(|&turn| turn > lateness_max);
+        let slow = turn.map(|turn| {
+            format!(
+                "a receive thread read late: p99 of its turns {turn:?}, tolerated {lateness_max:?}"
+            )
+        });
+        Self {
+            publisher: failed.or(late),
+            receiver: busy.or(slow),
+        }
+    }
+
+    /// Applies them to what the numbers say.
+    pub(super) fn qualify(&self, outcome: Outcome) -> Outcome {
+        match (&self.publisher, &self.receiver, outcome) {
+            (_, _, outcome @ Outcome::NoVerdict(_)) => outcome,
+            (Some(why), _, _) | (None, Some(why), Outcome::Missed) => {
+                Outcome::NoVerdict(why.clone())
+            }
+            (None, _, outcome) => outcome,
+        }
+    }
+
+    /// As [`Self::qualify`] for what the publisher's lateness does not touch.
+    pub(super) fn qualify_receipt(&self, outcome: Outcome) -> Outcome {
+        match (&self.receiver, outcome) {
+            (Some(why), Outcome::Missed) => Outcome::NoVerdict(why.clone()),
+            (_, outcome) => outcome,
+        }
+    }
+
+    pub(super) fn into_texts(self) -> Vec<String> {
+        self.publisher.into_iter().chain(self.receiver).collect()
+    }
+}

@@ -1,0 +1,185 @@
+//! One good run, changed fact by fact.
+
+use super::*;
+
+const TARGETS: Targets = Targets {
+    latency_p99_max: Duration::from_millis(500),
+    delivered_percent_min: 99.0,
+    established_percent_min: 100.0,
+    disorder_max: 0,
+    unaccounted_max: 0,
+};
+
+fn good() -> Facts {
+    Facts {
+        asked: 10,
+        established: 10,
+        basis: AuditBasis::Publisher,
+        delivery: Delivery {
+            expected: 1_000,
+            delivered: 1_000,
+            ..Delivery::default()
+        },
+        account: Balance {
+            pairs: 10,
+            balanced: 10,
+            numbered: 1_000,
+            ..Balance::default()
+        },
+        slow_disorder: 0,
+        slow_finality: None,
+        grace: NOTICE_PATIENCE,
+        malformed: 0,
+        latency_p99: Some(Duration::from_millis(500)),
+        before_intended: 0,
+        receive_demand_percent_max: Some(95.0),
+        receive_turn_p99: Some(Duration::from_millis(50)),
+        publisher_late_p99: Some(Duration::from_millis(50)),
+        publisher_failure: None,
+    }
+}
+
+/// Changes a good run and compares the outcomes: M(et), x (missed), ? and the exit code.
+fn check(change: impl FnOnce(&mut Facts), outcomes: &str, exit_code: u8) {
+    let mut facts = good();
+    change(&mut facts);
+    let verdict = judge(&facts, &TARGETS);
+    let got: String = verdict
+        .judgements
+        .iter()
+        .map(|judgement| match judgement.outcome {
+            Outcome::Met => 'M',
+            Outcome::Missed => 'x',
+            Outcome::NoVerdict(_) => '?',
+        })
+        .collect();
+    assert_eq!(
+        (got.as_str(), verdict.exit_code),
+        (outcomes, exit_code),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn targets_are_met_at_their_limits_and_missed_beyond() {
+    check(|_| {}, "MMMMM", 0);
+    check(|facts| facts.established = 9, "xMMMM", 1);
+    check(|facts| facts.delivery.delivered = 990, "MMMMM", 0);
+    check(|facts| facts.delivery.delivered = 989, "MxMMM", 1);
+    check(
+        |facts| facts.latency_p99 = Some(Duration::from_millis(501)),
+        "MMxMM",
+        1,
+    );
+    check(|facts| facts.delivery.tally.duplicates = 1, "MMMxM", 1);
+    check(|facts| facts.malformed = 1, "MMMxM", 1);
+}
+
+#[test]
+fn what_was_not_measured_has_no_verdict() {
+    check(|facts| facts.basis = AuditBasis::Unaudited, "M?MMM", 3);
+    check(|facts| facts.delivery.expected = 0, "M?MMM", 3);
+    check(|facts| facts.latency_p99 = None, "MM?MM", 3);
+    check(|facts| facts.before_intended = 1, "MM?MM", 3);
+    check(
+        |facts| (facts.asked, facts.established) = (0, 0),
+        "?MMMM",
+        3,
+    );
+}
+
+#[test]
+fn the_account_is_a_target_of_its_own() {
+    check(|facts| facts.account.unaccounted = 1, "MMMMx", 1);
+    check(|facts| facts.account.contradictions = 1, "MMMMx", 1);
+    check(|facts| facts.account.numbered = 0, "MMMM?", 3);
+    check(|facts| facts.account.pairs = 0, "MMMM?", 3);
+    check(|facts| facts.account.disorder = 1, "MMMxM", 1);
+    check(
+        |facts| (facts.account.disorder, facts.slow_disorder) = (1, 1),
+        "MMMMx",
+        1,
+    );
+}
+
+#[test]
+fn a_grace_too_short_for_notices_takes_back_what_is_unaccounted() {
+    let short = Duration::from_millis(1_499);
+    check(|facts| facts.grace = short, "MMMMM", 0);
+    check(
+        |facts| (facts.grace, facts.account.unaccounted) = (short, 1),
+        "MMMM?",
+        3,
+    );
+    check(
+        |facts| (facts.grace, facts.account.contradictions) = (short, 1),
+        "MMMMx",
+        1,
+    );
+}
+
+#[test]
+fn slow_clients_that_thaw_must_end_on_the_newest() {
+    let all_final = Finality {
+        connections: 2,
+        pairs_final: 100,
+        pairs_not_final: 0,
+    };
+    let with = |finality| move |facts: &mut Facts| facts.slow_finality = Some(finality);
+    check(with(all_final), "MMMMMM", 0);
+    let one_not = Finality {
+        pairs_not_final: 1,
+        ..all_final
+    };
+    check(with(one_not), "MMMMMx", 1);
+    check(with(Finality::default()), "MMMMM?", 3);
+}
+
+#[test]
+fn a_publisher_that_was_not_punctual_leaves_no_verdict() {
+    check(
+        |facts| facts.publisher_late_p99 = Some(Duration::from_millis(51)),
+        "M??MM",
+        3,
+    );
+    check(
+        |facts| facts.publisher_failure = Some("gone".to_owned()),
+        "M??MM",
+        3,
+    );
+}
+
+#[test]
+fn a_saturated_receiver_takes_back_what_is_missed_only() {
+    check(
+        |facts| facts.receive_demand_percent_max = Some(95.1),
+        "MMMMM",
+        0,
+    );
+    let late = |facts: &mut Facts| facts.latency_p99 = Some(Duration::from_secs(1));
+    check(
+        |facts| (late(facts), facts.receive_demand_percent_max = Some(95.1)).1,
+        "MM?MM",
+        3,
+    );
+    check(
+        |facts| {
+            (
+                late(facts),
+                facts.receive_turn_p99 = Some(Duration::from_millis(51)),
+            )
+                .1
+        },
+        "MM?MM",
+        3,
+    );
+}
+
+#[test]
+fn a_fact_outweighs_a_missing_verdict() {
+    check(
+        |facts| (facts.established = 9, facts.latency_p99 = None).1,
+        "xM?MM",
+        1,
+    );
+}
