@@ -15,6 +15,7 @@
 mod account;
 mod dirty;
 mod ledger;
+mod overflow;
 mod queue;
 mod ring;
 mod send;
