@@ -154,6 +154,9 @@ pub const INTEREST_SYMBOLS_PER_NOTICE: usize = 1_000;
 /// this node watched ends by itself.
 pub const INTEREST_LEAVE_MAX: Duration = Duration::from_millis(500);
 
+/// Log lines that wait to be written. One more is lost, and counted.
+pub const LOG_LINES_MAX: usize = 4_096;
+
 /// Open admin connections: scrapers, probes, publishers. One more is closed unanswered.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 

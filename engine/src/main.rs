@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => error.exit(),
     };
-    logging::start(&config);
+    let _log = logging::start(&config);
     match tickwire_engine::run::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -357,8 +357,9 @@ struct Arguments {
 
     /// From the order to drain until the process has ended, at most [default: 10s]
     ///
-    /// 0 to 3600s. Clients are told when to reconnect and closed with 1012, one after the
-    /// other over this time; few clients take less. Too short: many return at once.
+    /// Longer than --drain-grace, up to 3600s; 3s more than a --drain-grace above 7s, if left
+    /// out. Clients are told when to reconnect and closed with 1012, one after the other over
+    /// this time; few clients take less. Too short: many return at once.
     #[arg(
         long,
         verbatim_doc_comment,

@@ -214,7 +214,7 @@ impl Config {
         Self::from_layers(&layers, warnings)
     }
 
-    fn from_layers(layers: &Layers, warnings: Vec<String>) -> Result<Self, ConfigError> {
+    fn from_layers(layers: &Layers, mut warnings: Vec<String>) -> Result<Self, ConfigError> {
         let topics_max = layers
             .take(key::SYMBOLS_MAX, values::count)?
             .unwrap_or(SYMBOLS_MAX);
@@ -267,12 +267,7 @@ impl Config {
                 })?
                 .unwrap_or(DUPLICATE_WINDOW),
             drain_grace,
-            drain_timeout: layers
-                .take(key::DRAIN_TIMEOUT, |text| {
-                    values::duration(text, DRAIN_TIMEOUT_MAX)
-                })?
-                .unwrap_or(DRAIN_TIMEOUT)
-                .max(drain_grace + DRAIN_TIMEOUT_BEYOND_GRACE_MIN),
+            drain_timeout: drain_timeout(layers, drain_grace, &mut warnings)?,
             low_latency: layers
                 .take(key::LOW_LATENCY, values::boolean)?
                 .unwrap_or(false),
@@ -302,8 +297,8 @@ const DUPLICATE_WINDOW_MAX: Duration = Duration::from_secs(60);
 /// Long enough for a load balancer that probes each second to notice.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// With less, everybody would be cut off together: a shorter one is raised.
-const DRAIN_TIMEOUT_BEYOND_GRACE_MIN: Duration =
+/// With less, everybody is closed together.
+const DRAIN_TIMEOUT_AMPLE_BEYOND_GRACE: Duration =
     DRAIN_CLOSE_MAX.saturating_add(Duration::from_secs(1));
 /// Longer than that nobody waits for a deploy.
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
@@ -350,6 +345,33 @@ fn queue_limits(layers: &Layers) -> Result<QueueLimits, ConfigError> {
         age_max_ns: age_max.map_or(default.age_max_ns, nanoseconds),
         stall_timeout_ns: stall_timeout.map_or(default.stall_timeout_ns, nanoseconds),
     })
+}
+
+/// Refused where it ends with the grace; the default follows the grace.
+fn drain_timeout(
+    layers: &Layers,
+    grace: Duration,
+    warnings: &mut Vec<String>,
+) -> Result<Duration, ConfigError> {
+    let ample = grace + DRAIN_TIMEOUT_AMPLE_BEYOND_GRACE;
+    let given = layers.take_all(key::DRAIN_TIMEOUT, |text| {
+        values::duration(text, DRAIN_TIMEOUT_MAX)
+    })?;
+    let Some((timeout, origin)) = given.into_iter().next() else {
+        return Ok(DRAIN_TIMEOUT.max(ample));
+    };
+    if timeout <= grace {
+        return Err(origin.refuse(format!(
+            "{timeout:?} is not longer than --{} ({grace:?}); give {ample:?} or more, or shorten that",
+            key::DRAIN_GRACE
+        )));
+    }
+    if timeout < ample {
+        warnings.push(format!(
+            "{origin}: {timeout:?} leaves little time to tell and close clients one after the other; {ample:?} or more does"
+        ));
+    }
+    Ok(timeout)
 }
 
 fn redis(layers: &Layers) -> Result<Option<RedisConfig>, ConfigError> {

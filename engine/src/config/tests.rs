@@ -662,3 +662,24 @@ fn the_help_has_every_setting_and_its_default() {
             .is_requested_output()
     );
 }
+
+#[test]
+fn a_drain_that_ends_with_its_grace_is_refused_and_a_hasty_one_is_warned_of() {
+    let refused = flags(&["--drain-grace=6s", "--drain-timeout=2s"]).unwrap_err();
+    let text = refused.to_string();
+    assert!(
+        text.contains("--drain-grace (6s)") && text.contains("9s"),
+        "{text}"
+    );
+    let hasty = flags(&["--drain-timeout=2s"]).unwrap();
+    assert_eq!(hasty.drain_timeout, Duration::from_secs(2));
+    assert_eq!(hasty.warnings.len(), 1, "{:?}", hasty.warnings);
+    let long_grace = flags(&["--drain-grace=20s"]).unwrap();
+    assert!(long_grace.drain_timeout > Duration::from_secs(20));
+}
+
+#[test]
+fn only_private_namespaces_can_be_opened() {
+    let text = flags(&["--open-namespaces=users"]).unwrap_err().to_string();
+    assert!(text.contains("user,session"), "{text}");
+}

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tickwire_protocol::channel::is_private;
+
 use super::{Cores, DriverChoice, LogFormat};
 use crate::policy::OverflowPolicy;
 
@@ -180,10 +182,15 @@ pub(super) fn policies(text: &str) -> Result<BTreeMap<String, OverflowPolicy>, S
 
 /// `user,session`.
 pub(super) fn namespaces(text: &str) -> Result<Vec<String>, String> {
-    text.split(',')
-        .map(str::trim)
+    let parts = text.split(',').map(str::trim);
+    parts
         .filter(|part| !part.is_empty())
-        .map(namespace)
+        .map(|part| match is_private(part) {
+            true => Ok(part.to_owned()),
+            false => Err(format!(
+                "`{part}` is no private namespace; give user, session or both: user,session"
+            )),
+        })
         .collect()
 }
 

@@ -189,7 +189,6 @@ async fn publish(state: &AdminState, request: Request<Incoming>) -> Answer {
         Ok(answer) => json(StatusCode::ACCEPTED, &answer),
         Err(refused) => {
             let status = match &refused {
-                Refused::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 Refused::Timeout => StatusCode::REQUEST_TIMEOUT,
                 Refused::Body(_) => StatusCode::BAD_REQUEST,
                 Refused::Redis(_) | Refused::Paused => StatusCode::SERVICE_UNAVAILABLE,

@@ -18,6 +18,7 @@ use crate::ingest::orders::Ordered;
 use crate::ingest::source_state::SourceHealth;
 use crate::ingest::{IngestMetrics, Source};
 use crate::interest::InterestCounts;
+use crate::logging;
 use crate::shard::histogram::DurationHistogram;
 use crate::shard::metrics::{Action, Counters, HandshakeResult, ShardMetrics};
 use crate::shard::{CloseReason, Ledger};
@@ -358,6 +359,11 @@ impl Scrape {
     }
 
     fn encode_process(&self, out: &mut Exposition<'_>) -> fmt::Result {
+        out.counter(
+            "tickwire_log_lines_lost_total",
+            "Log lines that were not written because nobody read the log fast enough.",
+            logging::lines_lost(),
+        )?;
         let process = &self.process;
         out.counter(
             "process_cpu_seconds_total",

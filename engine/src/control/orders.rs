@@ -40,7 +40,11 @@ pub async fn announce(source: SourceState, shards: Vec<ShardHandle>) {
         let mut frame = Vec::new();
         append_source(&mut frame, state, source.name(), Clock::wall());
         for shard in &shards {
-            shard.send(ShardCommand::Broadcast(frame.as_slice().into()));
+            shard.send(ShardCommand::SourceNews {
+                source: source.source() as usize,
+                is_up: state == Announced::Up,
+                frame: frame.as_slice().into(),
+            });
         }
     }
 }

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use serde::Serialize;
 use tickwire_protocol::limits::PUBLICATION_BYTES_MAX;
-use tickwire_protocol::publication::PublicationDecoder;
+use tickwire_protocol::publication::{PublicationDecoder, RejectReason};
 use tokio::time::timeout;
 
 use crate::ingest::redis::{PublishError, RedisPublisher};
@@ -42,8 +42,6 @@ struct Rejected {
 /// Why nothing was published, other than by what it says.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// The body exceeds [`PUBLICATION_BYTES_MAX`].
-    TooLarge,
     /// It did not arrive within [`BODY_TIMEOUT`].
     Timeout,
     /// It did not arrive whole.
@@ -64,7 +62,16 @@ impl Publishing {
     }
 
     pub(super) async fn publish(&self, body: Incoming) -> Result<PublishAnswer, Refused> {
-        let payload = read(body).await?;
+        let Some(payload) = read(body).await? else {
+            let reason = RejectReason::TooLarge;
+            self.pipeline.borrow_mut().note_rejected(reason);
+            let rejected = vec![(0, reason)];
+            return Ok(Published {
+                accepted: 0,
+                rejected,
+            }
+            .into());
+        };
         let published = match &self.redis {
             None if self.pipeline.borrow().is_paused() => return Err(Refused::Paused),
             None => self.publish_here(&payload),
@@ -107,9 +114,10 @@ impl Publishing {
     }
 }
 
-async fn read(body: Incoming) -> Result<Bytes, Refused> {
+/// `None`: the body exceeds [`PUBLICATION_BYTES_MAX`].
+async fn read(body: Incoming) -> Result<Option<Bytes>, Refused> {
     if body.size_hint().lower() > PUBLICATION_BYTES_MAX as u64 {
-        return Err(Refused::TooLarge);
+        return Ok(None);
     }
     match timeout(
         BODY_TIMEOUT,
@@ -117,8 +125,8 @@ async fn read(body: Incoming) -> Result<Bytes, Refused> {
     )
     .await
     {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refused::TooLarge),
+        Ok(Ok(body)) => Ok(Some(body.to_bytes())),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Ok(None),
         Ok(Err(error)) => Err(Refused::Body(error)),
         Err(_) => Err(Refused::Timeout),
     }
@@ -143,12 +151,6 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Paused => f.write_str("ingest is paused; try again when it was resumed"),
-            Self::TooLarge => {
-                write!(
-                    f,
-                    "the body is longer than {PUBLICATION_BYTES_MAX} bytes; send several"
-                )
-            }
             Self::Timeout => write!(f, "the body did not arrive within {BODY_TIMEOUT:?}"),
             Self::Body(error) => write!(f, "the body did not arrive: {error}"),
             Self::Redis(error) => write!(f, "not published: {error}; try again"),

@@ -185,13 +185,12 @@ fn bodies_end_at_the_largest_publication() {
         202
     );
     let answer = server.request("POST /publish", "", too_large.as_bytes());
-    assert_eq!(answer.status, 413);
-    assert!(
-        answer.body.contains("longer than 65536 bytes"),
-        "{}",
-        answer.body
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.body,
+        r#"{"accepted":0,"rejected":[{"index":0,"reason":"too_large"}]}"#
     );
-    for (body, status) in [(&largest, 202), (&too_large, 413)] {
+    for (body, status) in [(&largest, 202), (&too_large, 400)] {
         let head = "POST /publish HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
         let answer = server.exchange(&[head.as_bytes(), chunked(body).as_bytes()].concat());
         assert_eq!(answer.status, status);

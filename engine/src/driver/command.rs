@@ -28,6 +28,16 @@ pub enum ShardCommand {
     },
     /// Send this complete frame to every session.
     Broadcast(Arc<[u8]>),
+    /// Send this complete frame to every session, and, where it tells that a source is down, to every one that opens
+    /// before the source is back.
+    SourceNews {
+        /// Which source, by its number.
+        source: usize,
+        /// It is back, or down.
+        is_up: bool,
+        /// Says so.
+        frame: Arc<[u8]>,
+    },
     /// End the session with this client id with 1008, if it lives here.
     Disconnect(String),
     /// End everything in order, and return when the last connection is gone.

@@ -156,6 +156,11 @@ impl Pipeline {
         published
     }
 
+    /// Counts a payload that was rejected before it came here.
+    pub fn note_rejected(&mut self, reason: RejectReason) {
+        self.publisher.metrics.rejected[reason as usize] += 1;
+    }
+
     /// Whether what is published is dropped.
     #[must_use]
     pub fn is_paused(&self) -> bool {

@@ -7,7 +7,8 @@
 --       6 symbols per notice
 --       7 symbols in the node's set before, 8 and after
 --       9 1 to compute the whole union, 0 where what changed is enough
---       10 number of symbols added; they follow, then the removed ones
+--       10 1 while other nodes may be on their way back from an outage of Redis: what they watched stays
+--       11 number of symbols added; they follow, then the removed ones
 --
 -- Returns 1. Or 0: the node's set, or the staged one, is not what the caller believes; the union and the leases
 -- are as they were, and the caller has to send the full set.
@@ -20,9 +21,10 @@ local active, nodes, own, scratch, staged = KEYS[1], KEYS[2], KEYS[3], KEYS[4], 
 local node, timestamp = ARGV[1], ARGV[2]
 local lease, lease_union, lease_union_alone = ARGV[3], ARGV[4], ARGV[5]
 local symbols_per_notice = tonumber(ARGV[6])
-local before, after, added = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[10])
+local before, after, added = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[11])
 local is_whole = ARGV[9] == '1' or staged ~= nil
-local FIRST_SYMBOL = 11
+local is_lenient = ARGV[10] == '1'
+local FIRST_SYMBOL = 12
 -- Beyond so many look-ups of single symbols the whole union is cheaper.
 local LOOKUPS_MAX = 20000
 -- unpack() puts its values on Lua's stack, which holds 8000.
@@ -69,12 +71,15 @@ end
 
 -- The nodes that live. A node key shares all but the id with ours.
 local own_without_id = string.sub(own, 1, #own - #node)
-local live, others = {}, 0
+local live, others, missing = {}, 0, 0
 for _, id in ipairs(redis.call('SMEMBERS', nodes)) do
   local key = own_without_id .. id
   if redis.call('EXISTS', key) == 0 then
-    redis.call('SREM', nodes, id)
-    is_whole = true
+    missing = missing + 1
+    if not is_lenient then
+      redis.call('SREM', nodes, id)
+      is_whole = true
+    end
   else
     live[#live + 1] = key
     if id ~= node then others = others + 1 end
@@ -112,6 +117,8 @@ else
     end
   end
 end
+-- A node that is missing may be back in a moment, and nobody knows what it watched.
+if is_lenient and missing > 0 then unwanted = {} end
 table.sort(wanted)
 table.sort(unwanted)
 call_in_chunks('SADD', active, wanted, 1, #wanted)
@@ -119,7 +126,7 @@ call_in_chunks('SREM', active, unwanted, 1, #unwanted)
 tell('subscribe', wanted)
 tell('unsubscribe', unwanted)
 
-if others == 0 then lease_union = lease_union_alone end
+if others == 0 and missing == 0 then lease_union = lease_union_alone end
 redis.call('PEXPIRE', active, lease_union)
 redis.call('PEXPIRE', nodes, lease_union)
 return 1

@@ -25,6 +25,14 @@ const RENEWAL_INTERVAL: Duration = Duration::from_secs(3);
 /// nodes do it, and it costs Redis most of all calls, so not with every renewal.
 const RECOMPUTE_INTERVAL: Duration = Duration::from_secs(12);
 
+/// After so long without a call that Redis carried out, other nodes' leases may have ended like ours, though they
+/// live: twice the interval of renewals is missed by nobody who can renew.
+const OUTAGE_MIN: Duration = Duration::from_secs(6);
+
+/// From the end of an outage until nodes that have not come back count as dead: connecting again takes them up to
+/// 5 s of waiting and a second for each step.
+const LENIENCE: Duration = Duration::from_secs(10);
+
 /// Tells Redis what the node watches until it is stopped.
 pub(super) struct Announcer {
     pub(super) servers: Rc<RedisServers>,
@@ -33,6 +41,10 @@ pub(super) struct Announcer {
     pub(super) clock: Clock,
     /// When the whole union was computed last, on `clock`.
     pub(super) recomputed: Duration,
+    /// When Redis last carried out a call, on `clock`; `None` before the first time.
+    pub(super) carried_out: Option<Duration>,
+    /// Until when other nodes may be on their way back, on `clock`.
+    pub(super) lenient_until: Duration,
 }
 
 impl Announcer {
@@ -93,13 +105,21 @@ impl Announcer {
     async fn call(&mut self, connection: &mut CommandConnection) -> Result<(), Failure> {
         let announcement = self.shared.next_announcement(INTEREST_SYMBOLS_PER_CALL);
         let now = self.clock.elapsed();
+        let is_outage_over = self
+            .carried_out
+            .is_some_and(|last| now.saturating_sub(last) >= OUTAGE_MIN);
+        if is_outage_over {
+            self.lenient_until = now + LENIENCE;
+        }
+        let is_lenient = now < self.lenient_until;
         let recompute = now.saturating_sub(self.recomputed) >= RECOMPUTE_INTERVAL;
         let outcome = self
             .script
-            .announce(connection, &announcement, recompute)
+            .announce(connection, &announcement, recompute, is_lenient)
             .await?;
         match outcome {
             Outcome::Applied => {
+                self.carried_out = Some(now);
                 if recompute {
                     self.recomputed = now;
                 }

@@ -108,6 +108,8 @@ impl Interest {
             shared,
             clock,
             recomputed: Duration::ZERO,
+            carried_out: None,
+            lenient_until: Duration::ZERO,
         };
         Self {
             metrics,

@@ -105,7 +105,8 @@ impl AnnounceScript {
     }
 
     /// Carries out an announcement and renews the leases. With `recompute` the union is computed from all nodes,
-    /// as it is with a full set and after a node died; without, from what changed.
+    /// as it is with a full set and after a node died; without, from what changed. While `is_lenient`, nodes whose
+    /// lease has ended count as absent, not as dead.
     ///
     /// # Errors
     /// It may have been carried out or not. Connect anew and send the full set.
@@ -114,9 +115,10 @@ impl AnnounceScript {
         connection: &mut impl ConnectionLike,
         announcement: &Announcement,
         recompute: bool,
+        is_lenient: bool,
     ) -> Result<Outcome, CallError> {
         match announcement {
-            Announcement::Full(symbols) => self.replace(connection, symbols).await,
+            Announcement::Full(symbols) => self.replace(connection, symbols, is_lenient).await,
             Announcement::Change {
                 added,
                 removed,
@@ -124,7 +126,8 @@ impl AnnounceScript {
                 after,
             } => {
                 let mut call = self.begin(LIVING);
-                call.numbers([*before, *after, usize::from(recompute), added.len()]);
+                let choices = [usize::from(recompute), usize::from(is_lenient)];
+                call.numbers([*before, *after, choices[0], choices[1], added.len()]);
                 let symbols = added.iter().chain(removed);
                 call.arguments
                     .extend(symbols.map(|symbol| Cow::from(&**symbol)));
@@ -144,7 +147,7 @@ impl AnnounceScript {
         count: usize,
     ) -> Result<Outcome, CallError> {
         let mut call = self.begin(LEAVING);
-        call.numbers([count, count, 0, 0]);
+        call.numbers([count, count, 0, 0, 0]);
         call.invoke(connection).await
     }
 
@@ -153,6 +156,7 @@ impl AnnounceScript {
         &mut self,
         connection: &mut impl ConnectionLike,
         symbols: &[Arc<str>],
+        is_lenient: bool,
     ) -> Result<Outcome, CallError> {
         self.staged += 1;
         let staged = format!("{}:staged:{}", self.own, self.staged);
@@ -172,7 +176,7 @@ impl AnnounceScript {
         }
         let mut call = self.begin(LIVING);
         call.keys.push(&staged);
-        call.numbers([0, symbols.len(), 1, 0]);
+        call.numbers([0, symbols.len(), 1, usize::from(is_lenient), 0]);
         match call.invoke(connection).await {
             Ok(Outcome::Unknown) => Err(CallError::Tampered),
             invoked => invoked,
@@ -201,7 +205,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn numbers(&mut self, numbers: [usize; 4]) {
+    fn numbers(&mut self, numbers: [usize; 5]) {
         let texts = numbers.iter().map(|number| Cow::from(number.to_string()));
         self.arguments.extend(texts);
     }

@@ -1,6 +1,7 @@
 //! What the engine says when it is up: for the person who started it.
 
 use std::fmt;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tickwire_ring::KernelFeatures;
@@ -121,13 +122,10 @@ impl Announcement {
         }
     }
 
-    #[expect(
-        clippy::print_stdout,
-        reason = "the banner is for the person who started the engine"
-    )]
     pub(super) fn make(&self) {
         match self {
-            Self::Text(text) => println!("{text}"),
+            // Whoever started the engine may not be there any more to read it.
+            Self::Text(text) => drop(writeln!(std::io::stdout(), "{text}")),
             Self::Log { public, admin } => info!(%public, %admin, "listening"),
         }
     }

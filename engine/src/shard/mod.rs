@@ -33,6 +33,7 @@ mod timer;
 mod topics;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tickwire_protocol::command::CommandParser;
 use tickwire_protocol::error_code::CloseCode;
@@ -116,6 +117,8 @@ pub struct Shard {
     ledger: Ledger,
     counters: Counters,
     random: Random,
+    /// News of sources that are down, by their numbers: for sessions that open meanwhile.
+    sources_down: Vec<(usize, Arc<[u8]>)>,
     /// `Some` from the beginning of a drain on.
     drain: Option<Drain>,
     due: Vec<(ConnectionId, TimerKind)>,
@@ -157,6 +160,7 @@ impl Shard {
             ledger: Ledger::default(),
             counters: Counters::default(),
             random,
+            sources_down: Vec::new(),
             drain: None,
             due: Vec::new(),
             now,
@@ -374,6 +378,15 @@ impl Shard {
             } else {
                 self.reply(slot, |out| out.extend_from_slice(frame));
             }
+        }
+    }
+
+    /// A source went or came back: tells every session with this frame, and those that open while it is down.
+    pub fn handle_source(&mut self, source: usize, is_up: bool, frame: Arc<[u8]>, now: Now) {
+        self.handle_broadcast(&frame, now);
+        self.sources_down.retain(|(down, _)| *down != source);
+        if !is_up {
+            self.sources_down.push((source, frame));
         }
     }
 

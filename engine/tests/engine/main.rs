@@ -8,6 +8,7 @@ mod harness;
 
 mod a_rolling_restart_loses_nobody;
 mod a_second_engine_is_refused;
+mod a_stalled_log_reader_stalls_nothing;
 mod bad_messages_get_the_documented_error;
 mod draining_refuses_and_loses_nobody;
 mod every_shard_serves_every_symbol;

@@ -1,5 +1,7 @@
 //! Clients stay connected whatever Redis does, and updates resume when it is back.
 
+use rustix::process::Signal;
+
 use crate::harness::{Engine, RedisServer, now, until};
 
 const PRICE: &str = r#"{"type":"price_update","symbol":"TCS","data":1}"#;
@@ -29,6 +31,30 @@ fn killed_and_restarted_updates_resume_within_five_seconds() {
     until("the engine is ready again", || {
         (engine.ready()["status"] == "ready").then_some(())
     });
+}
+
+#[test]
+fn clients_that_come_while_redis_is_frozen_are_told_like_the_others() {
+    let redis = RedisServer::start();
+    let engine = Engine::start(&["--redis-url", &redis.url()]);
+    let mut before = engine.client();
+    until("the source is up", || {
+        (engine.ready()["status"] == "ready").then_some(())
+    });
+    redis.signal(Signal::STOP);
+    assert_eq!(before.source_news()["state"], "down");
+    let mut meanwhile = engine.client();
+    let news = meanwhile.source_news();
+    assert_eq!(
+        (&news["state"], &news["source"]),
+        (&"down".into(), &"redis".into())
+    );
+    redis.signal(Signal::CONT);
+    for client in [&mut before, &mut meanwhile] {
+        assert_eq!(client.source_news()["state"], "up");
+    }
+    let mut after = engine.client();
+    assert_eq!(after.ask(r#"{"action":"ping"}"#)["type"], "pong", "no news");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use redis::Commands;
 use rustix::process::Signal;
 
 use crate::backend::Backend;
-use crate::harness::{now, until};
+use crate::harness::{Engine, now, until};
 
 pub(crate) fn one_node_is_killed() {
     let backend = Backend::start();
@@ -105,5 +105,31 @@ pub(crate) fn redis_loses_everything() {
     for node in [&one, &two] {
         let lines = node.log().matches("does not learn").count();
         assert_eq!(lines, 1, "an outage is logged once");
+    }
+}
+
+/// While Redis stands still nobody can renew, so that leases end of nodes which live.
+pub(crate) fn redis_is_frozen_for_longer_than_the_leases() {
+    let backend = Backend::start();
+    let (one, two) = (backend.node(&[]), backend.node(&[]));
+    let _on_one = one.subscriber(&["TCS", "ITC"]);
+    let _on_two = two.subscriber(&["TCS", "SBIN"]);
+    backend.until_active(&["ITC", "SBIN", "TCS"]);
+    let succeeded = |node: &Engine| node.metric("tickwire_interest_publishes_total{result=\"ok\"}");
+    let before = [&one, &two].map(succeeded);
+    backend.redis.signal(Signal::STOP);
+    let frozen = now();
+    until("the leases have ended", || {
+        (frozen.elapsed().as_millis() > 12_500).then_some(())
+    });
+    backend.redis.signal(Signal::CONT);
+    for (node, before) in [&one, &two].into_iter().zip(before) {
+        until("the node is back", || {
+            (succeeded(node) > before).then_some(())
+        });
+    }
+    backend.until_active(&["ITC", "SBIN", "TCS"]);
+    for symbol in ["ITC", "SBIN", "TCS"] {
+        assert_eq!(backend.told_of(symbol), ["subscribe"], "{symbol}");
     }
 }

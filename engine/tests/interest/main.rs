@@ -61,6 +61,10 @@ const SCENARIOS: &[Scenario] = &[
     ("a_node_is_frozen", deaths_are_healed::a_node_is_frozen),
     ("a_damaged_union", deaths_are_healed::a_damaged_union),
     (
+        "redis_is_frozen_for_longer_than_the_leases",
+        deaths_are_healed::redis_is_frozen_for_longer_than_the_leases,
+    ),
+    (
         "redis_loses_everything",
         deaths_are_healed::redis_loses_everything,
     ),

@@ -102,3 +102,17 @@ fn browsers_may_ask_first_and_nobody_may_post() {
     let (head, _) = ask(&mut world, "POST /api/quotes HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 405"), "{head}");
 }
+
+#[test]
+fn an_answer_to_head_has_no_body() {
+    for path in ["/", "/api/quotes?symbols=A", "/nothing"] {
+        let mut world = World::new();
+        let client = world.driver.connect();
+        let request = format!("HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        world.driver.client_sends(client, request.as_bytes());
+        world.driver.run();
+        let received = String::from_utf8_lossy(&world.driver.client(client).received).into_owned();
+        assert!(received.starts_with("HTTP/1.1 4"), "{received}");
+        assert!(received.ends_with("\r\n\r\n"), "{received}");
+    }
+}

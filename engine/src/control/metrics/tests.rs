@@ -51,6 +51,7 @@ fn metrics_have_the_names_and_labels_of_the_contract_from_the_start() {
         "ingest_keys_dropped",
         "ingest_paused",
         "broadcasts_withheld",
+        "log_lines_lost",
         "snapshots_sent",
         "bytes_sent",
         "sends",

@@ -225,6 +225,11 @@ impl UringDriver {
                     drop(reply.send(self.shard.take_interest()));
                 }
                 ShardCommand::Broadcast(frame) => self.shard.handle_broadcast(&frame, now),
+                ShardCommand::SourceNews {
+                    source,
+                    is_up,
+                    frame,
+                } => self.shard.handle_source(source, is_up, frame, now),
                 ShardCommand::Disconnect(client) => self.shard.handle_disconnect(&client, now),
                 ShardCommand::Drain(schedule) => self.drain = Some(Draining::Grace(schedule)),
             }

@@ -58,7 +58,10 @@ impl Shard {
         };
         self.counters.handshakes[result as usize] += 1;
         self.reply(slot, |out| {
-            append_response(out, status, &headers, content_type, &body)
+            append_response(out, status, &headers, content_type, &body);
+            if request.method == "HEAD" {
+                out.truncate(out.len() - body.len());
+            }
         });
         self.begin_answer(slot, CloseReason::Answered, now);
     }

@@ -452,7 +452,9 @@ fn refusal_text(code: ErrorCode) -> &'static str {
             "no channel is valid: 1 to 128 printable ASCII characters without spaces"
         }
         ErrorCode::Forbidden => "private channels need authentication",
-        ErrorCode::SubscriptionLimitExceeded => "no more channels can be subscribed to",
+        ErrorCode::SubscriptionLimitExceeded => {
+            "no more channels can be subscribed to; a client may have 2048"
+        }
         _ => "nothing was accepted",
     }
 }

@@ -82,21 +82,23 @@ impl Shard {
                 HandshakeResult::Capacity,
             )
         };
-        self.respond(slot, &response, CloseReason::Capacity, now);
+        self.respond(slot, &response, false, CloseReason::Capacity, now);
     }
 
     /// Returns how many bytes were the head; `None` while it is incomplete.
     fn try_handshake(&mut self, slot: u32, head: &[u8], now: Now) -> Option<usize> {
-        let (answer, used) = match parse_request(head) {
+        let (answer, is_head, used) = match parse_request(head) {
             Ok(Parsed::Partial) => return None,
-            Ok(Parsed::Complete { head_len, request }) => (route(&request), head_len),
-            Err(error) => (Answer::Response(refusal(error)), head.len()),
+            Ok(Parsed::Complete { head_len, request }) => {
+                (route(&request), request.method == "HEAD", head_len)
+            }
+            Err(error) => (Answer::Response(refusal(error)), false, head.len()),
         };
         match answer {
             Answer::Session { key, ticker } => self.open_session(slot, key, ticker, now),
             Answer::Quotes(request) => self.answer_quotes(slot, &request, now),
             Answer::Response(response) => {
-                self.respond(slot, &response, CloseReason::Answered, now);
+                self.respond(slot, &response, is_head, CloseReason::Answered, now);
             }
         }
         Some(used)
@@ -125,6 +127,10 @@ impl Shard {
             append_switching_protocols(out, key);
             append_connected(out, &client_id, &epoch, HEARTBEAT_INTERVAL_MS, now.wall);
         });
+        for index in 0..self.sources_down.len() {
+            let news = self.sources_down[index].1.clone();
+            self.reply(slot, |out| out.extend_from_slice(&news));
+        }
         self.start_heartbeat(slot, now);
         if let Some(ticker) = ticker {
             self.subscribe_by_path(slot, ticker, now);
@@ -151,16 +157,22 @@ impl Shard {
         (self.is_current(client) && self.client_id(client) == client_id).then_some(client)
     }
 
-    fn respond(&mut self, slot: u32, response: &Response, reason: CloseReason, now: Now) {
+    /// An answer to HEAD has no body (RFC 9110 section 9.3.2).
+    fn respond(
+        &mut self,
+        slot: u32,
+        response: &Response,
+        is_head: bool,
+        reason: CloseReason,
+        now: Now,
+    ) {
         self.counters.handshakes[response.result as usize] += 1;
         self.reply(slot, |out| {
-            append_response(
-                out,
-                response.status,
-                response.headers,
-                TEXT,
-                response.body.as_bytes(),
-            );
+            let body = response.body.as_bytes();
+            append_response(out, response.status, response.headers, TEXT, body);
+            if is_head {
+                out.truncate(out.len() - body.len());
+            }
         });
         self.begin_answer(slot, reason, now);
     }

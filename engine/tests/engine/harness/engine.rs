@@ -57,6 +57,23 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::start_with`], with the log going elsewhere.
+    pub(crate) fn start_without_log(command: &mut Command, log: Stdio) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let log = Arc::default();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let banner = read_banner(&mut stdout, &log);
+        let public = address_after(&banner, "listening on ");
+        let admin = address_after(&banner, "http://");
+        Self {
+            child,
+            public,
+            admin,
+            banner,
+            log,
+        }
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
