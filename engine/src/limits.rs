@@ -20,6 +20,10 @@ pub const SEND_BUFFERS_KEPT: usize = 64;
 /// Channels in one notice of skipped values. Further ones are told a second later.
 pub const SKIPPED_CHANNELS_MAX: usize = 512;
 
+/// Moments kept of a value that a throttle holds back, at which clients joined after it had changed. With as many the
+/// value passes before its time. 16 KiB.
+pub const THROTTLE_MARKS_MAX: usize = 1_024;
+
 /// Between two notices of skipped values to a client.
 pub const SKIPPED_INTERVAL_MS: u64 = 1_000;
 
@@ -234,9 +238,9 @@ impl MemoryBound {
         let topics = u64::from(limits.topics_max);
         let publication = PUBLICATION_BYTES_MAX as u64 + 64;
         let subscriptions = SUBSCRIPTIONS_PER_CLIENT_MAX as u64;
-        // A set of its own: 8 bytes a topic in the group, 4 in the topic, doubled for growing tables. Dirty:
-        // topic, count and table entry.
-        let per_subscription = 2 * (8 + 4) + 32;
+        // A set of its own: 12 bytes a topic in the group, 4 in the topic, doubled for growing tables. Dirty, and
+        // untold: topic, frame or counts, and table entry.
+        let per_subscription = 2 * (12 + 4) + 32 + 32;
         let replies = (REPLIES_BYTES_MAX + QUOTES_BYTES_MAX) as u64;
         let queue = u64::from(limits.queue.frames_max) * size_of::<u32>() as u64 + replies;
         let pending = 32 * (PENDING_FRAMES_MAX as u64);

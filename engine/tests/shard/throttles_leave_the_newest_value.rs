@@ -1,6 +1,8 @@
 //! A client that asks for at most one value per symbol and interval gets the newest each time, the last one
 //! in the end, and none that its snapshot was ahead of.
 
+use tickwire_engine::limits::THROTTLE_MARKS_MAX;
+
 use crate::world::World;
 
 const A: &str = "market:A";
@@ -155,4 +157,25 @@ fn throttled_again(world: &mut World) -> tickwire_engine::shard::ConnectionId {
 fn snapshots(world: &mut World, client: tickwire_engine::shard::ConnectionId) -> Vec<u64> {
     let values = world.values(client);
     values.into_iter().map(|(_, sequence)| sequence).collect()
+}
+
+#[test]
+fn what_is_remembered_of_clients_that_come_and_go_is_bounded() {
+    let mut world = World::new();
+    let steady = throttled(&mut world, 60_000);
+    let restless = throttled(&mut world, 60_000);
+    world.publish(&[A]);
+    world.publish(&[A]);
+    assert_eq!(world.values(steady), [(A.to_owned(), 1)]);
+    let again = r#"{"action":"subscribe","symbols":["A"],"throttle":60000,"snapshot":false}"#;
+    for _ in 0..THROTTLE_MARKS_MAX + 10 {
+        world.command(restless, again);
+        world.publish(&[A]);
+    }
+    // Long before its time, and only once.
+    assert_eq!(world.values(steady).len(), 1);
+    world.driver.advance_ms(60_000);
+    let newest = THROTTLE_MARKS_MAX as u64 + 12;
+    assert_eq!(world.values(steady), [(A.to_owned(), newest)]);
+    assert!(world.driver.shard().ledger().is_balanced());
 }

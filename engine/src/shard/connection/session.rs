@@ -443,6 +443,9 @@ fn asked_name(name: &RequestedName) -> &str {
     }
 }
 
+// The text below names it.
+const _: () = assert!(SUBSCRIPTIONS_PER_CLIENT_MAX == 2_048);
+
 fn refusal_text(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::InvalidSymbol => {

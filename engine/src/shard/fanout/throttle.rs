@@ -13,6 +13,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
+use crate::limits::THROTTLE_MARKS_MAX;
 use crate::shard::Shard;
 use crate::shard::topics::{FrameIndex, FrameSlab, GroupId, Throttling, TopicIndex, Wanted};
 
@@ -46,12 +47,19 @@ pub(in crate::shard) struct Held {
     marks: Marks,
 }
 
+impl Held {
+    /// Clients came and went too often between its values for it to be held any longer.
+    fn is_marked_full(&self) -> bool {
+        self.marks.counts.len() >= THROTTLE_MARKS_MAX
+    }
+}
+
 /// How far a held value's count had come when clients joined its group.
 #[derive(Clone, Debug)]
 pub(in crate::shard) struct Marks {
     /// The group's next ordinal when the first of the values came.
     pub(in crate::shard) since: u64,
-    /// By the ordinal at which somebody joined, ascending.
+    /// By the ordinal at which somebody joined, both ascending.
     counts: Vec<(u64, u32)>,
 }
 
@@ -61,12 +69,10 @@ impl Marks {
         if joined <= self.since {
             return 0;
         }
-        let mark = self.counts.partition_point(|mark| mark.0 < joined);
-        debug_assert!(
-            self.counts.get(mark).is_some_and(|mark| mark.0 == joined),
-            "joining while something is held leaves a mark"
-        );
-        self.counts.get(mark).map_or(0, |mark| mark.1)
+        // The last mark up to then: one is made only where the count has changed.
+        let later = self.counts.partition_point(|mark| mark.0 <= joined);
+        debug_assert!(later > 0, "joining while something is held leaves a mark");
+        later.checked_sub(1).map_or(0, |mark| self.counts[mark].1)
     }
 }
 
@@ -150,6 +156,8 @@ impl Throttled {
                 });
             }
         }
+        let is_marked_full = channel.held.as_ref().is_some_and(Held::is_marked_full);
+        let due_ns = if is_marked_full { now_ns } else { due_ns };
         let is_armed = self.armed_ns.is_some_and(|armed_ns| armed_ns <= due_ns);
         if !is_armed {
             self.armed_ns = Some(due_ns);
@@ -162,9 +170,8 @@ impl Throttled {
     /// A client joins at `ordinal`, or was given what is held.
     pub(in crate::shard) fn mark(&mut self, ordinal: u64) {
         for held in self.holding() {
-            // A value that was held later has a later ordinal, so the same one means the same count.
             let counts = &mut held.marks.counts;
-            if counts.last().is_none_or(|mark| mark.0 < ordinal) {
+            if counts.last().is_none_or(|mark| mark.1 < held.offered) {
                 counts.push((ordinal, held.offered));
             }
         }
@@ -186,11 +193,11 @@ impl Throttled {
     fn release(&mut self, now_ns: u64, due: &mut Vec<Held>) -> Option<u64> {
         let mut next_ns = None;
         for channel in &mut self.channels {
-            if channel.held.is_none() {
+            let Some(held) = &channel.held else {
                 continue;
-            }
+            };
             let due_ns = channel.passed_ns.unwrap_or(0) + channel.interval_ns;
-            if due_ns <= now_ns {
+            if due_ns <= now_ns || held.is_marked_full() {
                 channel.passed_ns = Some(now_ns);
                 self.held -= 1;
                 due.extend(channel.held.take());
