@@ -44,23 +44,16 @@ impl Engine {
             .spawn()
             .unwrap();
         let log = collect(child.stderr.take().unwrap());
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let banner = read_banner(&mut stdout, &log);
-        let public = address_after(&banner, "listening on ");
-        let admin = address_after(&banner, "http://");
-        Self {
-            child,
-            public,
-            admin,
-            banner,
-            log,
-        }
+        Self::once_up(child, log)
     }
 
     /// As [`Engine::start_with`], with the log going elsewhere.
     pub(crate) fn start_without_log(command: &mut Command, log: Stdio) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let log = Arc::default();
+        let child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        Self::once_up(child, Arc::default())
+    }
+
+    fn once_up(mut child: Child, log: Arc<Mutex<String>>) -> Self {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let banner = read_banner(&mut stdout, &log);
         let public = address_after(&banner, "listening on ");
