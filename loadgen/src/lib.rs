@@ -43,6 +43,7 @@ pub mod cli;
 pub mod clock;
 pub mod control;
 pub mod finality;
+pub mod hgrm;
 pub mod measurement;
 pub mod message;
 pub mod payload;
