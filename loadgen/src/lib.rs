@@ -52,6 +52,7 @@ pub mod publisher;
 pub mod receiver;
 pub mod recorder;
 pub mod report;
+pub mod result;
 pub mod run;
 pub mod scan;
 pub mod scenario;
