@@ -72,7 +72,8 @@ fn parse(text: &[u8]) -> Result<RunResult, Refusal> {
         let what = format!("this is not JSON, or only a part of it ({error})");
         (what, "a run that is killed writes no report; run it again")
     };
-    let report: Json = serde_json::from_slice(text).map_err(not_json)?;
+    let mut report: Json = serde_json::from_slice(text).map_err(not_json)?;
+    disarm(&mut report);
     let is_report = report.pointer("/tool/name").and_then(Json::as_str) == Some("loadgen");
     if !is_report {
         let what = "this is JSON, but no report of loadgen".to_owned();
@@ -93,6 +94,23 @@ fn parse(text: &[u8]) -> Result<RunResult, Refusal> {
         let what = format!("the report is damaged ({error})");
         (what, "run it again")
     })
+}
+
+/// Replaces control characters: some of the texts are a peer's, and they are shown on terminals and pages.
+fn disarm(json: &mut Json) {
+    let harmless = |text: &str| text.replace(char::is_control, "\u{fffd}");
+    match json {
+        Json::String(text) if text.contains(char::is_control) => *text = harmless(text),
+        Json::Array(items) => items.iter_mut().for_each(disarm),
+        Json::Object(members) => {
+            if members.keys().any(|key| key.contains(char::is_control)) {
+                let armed = std::mem::take(members).into_iter();
+                *members = armed.map(|(key, item)| (harmless(&key), item)).collect();
+            }
+            members.values_mut().for_each(disarm);
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
