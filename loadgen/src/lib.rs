@@ -41,6 +41,7 @@ pub mod audit;
 pub mod class;
 pub mod cli;
 pub mod clock;
+pub mod compare;
 pub mod control;
 pub mod finality;
 pub mod hgrm;

@@ -104,9 +104,8 @@ impl Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = self.0;
         if percent > 99.0 && percent < 100.0 {
-            // Rounded down.
-            let thousandths = (percent * 1e3).floor() / 1e3;
-            return write!(f, "{thousandths:.3}{NARROW_SPACE}%");
+            let rounded_down = (percent * 1e3).floor() / 1e3;
+            return write!(f, "{rounded_down}{NARROW_SPACE}%");
         }
         write!(f, "{}{NARROW_SPACE}%", Number(percent))
     }
@@ -199,6 +198,7 @@ mod tests {
     fn almost_all_is_never_all() {
         shown(Percent(100.0), "100 %");
         shown(Percent(99.999_99), "99.999 %");
+        shown(Percent(99.2), "99.2 %");
         shown(Percent(98.76), "98.8 %");
     }
 }

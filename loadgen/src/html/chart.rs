@@ -12,7 +12,7 @@ mod ticks;
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use self::line::path;
+use self::line::Path;
 pub(super) use self::scale::{Scale, Tick};
 
 /// A chart, ready to be drawn.
@@ -60,7 +60,7 @@ pub(super) enum Shape {
 struct Series {
     name: &'static str,
     stroke: Stroke,
-    path: String,
+    path: Path,
 }
 
 #[derive(Debug)]
@@ -109,7 +109,8 @@ impl Chart {
     ) -> Self {
         let (x, y) = (&self.x.scale, &self.y.scale);
         let shares = points.into_iter();
-        let path = path(shares.map(|(at, value)| (x.share(at), value.map(|value| y.share(value)))));
+        let path =
+            Path::new(shares.map(|(at, value)| (x.share(at), value.map(|value| y.share(value)))));
         if !path.is_empty() {
             self.series.push(Series { name, stroke, path });
         }

@@ -3,32 +3,51 @@
 use std::fmt::Write;
 
 /// Width and height of the paths' coordinates, whatever the size on the page.
-pub(super) const EXTENT: f64 = 1_000.0;
+const EXTENT: f64 = 1_000.0;
 
-/// The path through `points`, shares of the axes' lengths. Where a value is missing the line is
-/// broken; a value without neighbours is a dot.
-pub(super) fn path(points: impl IntoIterator<Item = (f64, Option<f64>)>) -> String {
-    let mut path = String::new();
-    let mut stretch = 0_usize;
-    for (x, y) in points {
-        let Some(y) = y else {
-            end_stretch(&mut path, stretch);
-            stretch = 0;
-            continue;
-        };
-        let command = if stretch == 0 { 'M' } else { 'L' };
-        let (x, y) = (x * EXTENT, (1.0 - y) * EXTENT);
-        write!(path, "{command}{} {}", Coordinate(x), Coordinate(y)).expect("a string takes all");
-        stretch += 1;
-    }
-    end_stretch(&mut path, stretch);
-    path
+/// A series as it is drawn.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::html) struct Path {
+    /// Broken where a value is missing.
+    pub(in crate::html) line: String,
+    /// Values without neighbours: lines that are as good as none, but have round ends.
+    pub(in crate::html) lone: String,
 }
 
-/// A line that is as good as none, but has round ends.
-fn end_stretch(path: &mut String, length: usize) {
-    if length == 1 {
-        path.push_str("h.01");
+impl Path {
+    /// Through `points`, shares of the axes' lengths.
+    pub(super) fn new(points: impl IntoIterator<Item = (f64, Option<f64>)>) -> Self {
+        let mut path = Self::default();
+        let mut stretch = Vec::new();
+        for (x, y) in points {
+            match y {
+                Some(y) => stretch.push((x, y)),
+                None => path.end_stretch(&mut stretch),
+            }
+        }
+        path.end_stretch(&mut stretch);
+        path
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.line.is_empty() && self.lone.is_empty()
+    }
+
+    fn end_stretch(&mut self, stretch: &mut Vec<(f64, f64)>) {
+        let is_lone = stretch.len() == 1;
+        let path = if is_lone {
+            &mut self.lone
+        } else {
+            &mut self.line
+        };
+        for (index, (x, y)) in stretch.drain(..).enumerate() {
+            let command = if index == 0 { 'M' } else { 'L' };
+            let (x, y) = (Coordinate(x * EXTENT), Coordinate((1.0 - y) * EXTENT));
+            write!(path, "{command}{x} {y}").expect("a string takes all");
+        }
+        if is_lone {
+            path.push_str("h.01");
+        }
     }
 }
 
@@ -48,15 +67,18 @@ mod tests {
 
     #[test]
     fn the_origin_is_below_on_the_left() {
-        let line = path([(0.0, Some(0.0)), (0.5, Some(0.25)), (1.0, Some(1.0))]);
-        assert_eq!(line, "M0 1000L500 750L1000 0");
+        let path = Path::new([(0.0, Some(0.0)), (0.5, Some(0.25)), (1.0, Some(1.0))]);
+        assert_eq!(path.line, "M0 1000L500 750L1000 0");
+        assert_eq!(path.lone, "");
     }
 
     #[test]
     fn a_missing_value_breaks_the_line_and_a_lonely_one_is_a_dot() {
         let values = [Some(1.0), None, Some(1.0), Some(1.0), None, None, Some(1.0)];
         let places = (0_u8..).map(|index| f64::from(index) / 10.0);
-        assert_eq!(path(places.zip(values)), "M0 0h.01M200 0L300 0M600 0h.01");
-        assert_eq!(path([]), "");
+        let path = Path::new(places.zip(values));
+        assert_eq!(path.line, "M200 0L300 0");
+        assert_eq!(path.lone, "M0 0h.01M600 0h.01");
+        assert!(Path::new([]).is_empty());
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn clock_step(span: f64) -> f64 {
     const LABELS_WANTED: f64 = 6.0;
     let steps = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0];
     let raw = span / LABELS_WANTED;
-    if raw < 1.0 || raw > 60.0 {
+    if !(1.0..=60.0).contains(&raw) {
         return nice_step(span);
     }
     let fits = steps.into_iter().find(|step| raw <= *step);
