@@ -19,7 +19,8 @@ mod table;
 
 use std::fmt;
 
-use self::metric::{METRICS, Metric};
+use self::metric::METRICS;
+pub use self::metric::{Metric, Unit};
 use crate::result::{ResultError, RunResult};
 
 /// The result, shown as a table by [`Display`](fmt::Display).

@@ -21,7 +21,8 @@ fn runs(reports: &[Json]) -> Vec<RunResult> {
     let directory = TempDir::new().unwrap();
     let read = |(index, report): (usize, &Json)| {
         let path = write(&directory, &format!("{index}.json"), report);
-        let name = format!("run {index}");
+        // The p99 tells apart those of two sides.
+        let name = format!("run {index} with {}", report["latency"]["p99Us"]);
         RunResult {
             name,
             ..read(Path::new(&path)).unwrap()
@@ -212,23 +213,27 @@ fn each_other_condition_is_a_doubt() {
         (
             "/window/interrupted",
             json!(true),
-            "run 1 was interrupted after 30.0 s",
+            "run 1 with 8697 was interrupted after 30.0 s",
         ),
         (
             "/latency/samples",
             json!(999),
-            "run 1 has only 999 samples of latency",
+            "run 1 with 8697 has only 999 samples of latency",
         ),
-        ("/verdict/exitCode", json!(3), "run 1 has no verdict"),
+        (
+            "/verdict/exitCode",
+            json!(3),
+            "run 1 with 8697 has no verdict",
+        ),
         (
             "/verdict/spoilers",
             json!(["late"]),
-            "run 1 was spoiled by loadgen itself: late",
+            "run 1 with 8697 was spoiled by loadgen itself: late",
         ),
         (
             "/verdict/judgements/2/outcome",
             json!({"noVerdict": "the clocks"}),
-            "run 1 has no verdict on latency p99: the clocks",
+            "run 1 with 8697 has no verdict on latency p99: the clocks",
         ),
     ] {
         let found = set(pointer, value);

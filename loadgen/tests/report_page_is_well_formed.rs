@@ -119,7 +119,7 @@ fn scenarios_show_what_is_theirs() {
     );
     assert!(churn.contains("99.999\u{202f}%"), "almost all is not all");
     let slow = check("slow", &reports::slow());
-    assert!(slow.contains("They read nothing, and read all they could from the end"));
+    assert!(slow.contains("They read nothing until the window closed, and then all they could."));
     check("soak", &reports::soak());
 }
 

@@ -21,9 +21,7 @@ pub(super) fn section(result: &RunResult) -> Section {
         .iter()
         .map(|(code, count)| (code.as_str(), *count));
     let errors = ranked("Errors that the server answered", "code", errors);
-    if !errors[0].is_empty() {
-        blocks.push(Block::Tables(errors.into()));
-    }
+    blocks.extend(shown_and_folded(errors));
     Section {
         title: "Clients and messages",
         blocks,
@@ -39,7 +37,7 @@ pub(super) fn slow(result: &RunResult) -> Option<Section> {
         Some(bytes) => format!("read {} bytes a second", Count(bytes)),
     };
     let end = match plan.slow_thaw {
-        Some(true) => ", and read all they could from the end of the window on",
+        Some(true) => " until the window closed, and then all they could",
         Some(false) => " to the end",
         None => "",
     };
@@ -124,16 +122,15 @@ fn reasons(connections: &Connections) -> Vec<Block> {
         ranked("Why clients were lost", "reason", losses),
         ranked("Codes of close frames", "code", codes),
     ];
-    let mut blocks = Vec::new();
-    for [shown, folded] in ranked {
-        if !shown.is_empty() {
-            blocks.push(Block::Tables(vec![shown]));
-        }
-        if !folded.is_empty() {
-            blocks.push(Block::Folded("The less frequent ones".to_owned(), folded));
-        }
-    }
-    blocks
+    ranked.into_iter().flat_map(shown_and_folded).collect()
+}
+
+/// Nothing where there is nothing.
+fn shown_and_folded([shown, folded]: [Table; 2]) -> impl Iterator<Item = Block> {
+    let shown = (!shown.is_empty()).then(|| Block::Tables(vec![shown]));
+    let folded =
+        (!folded.is_empty()).then(|| Block::Folded("The less frequent ones".to_owned(), folded));
+    shown.into_iter().chain(folded)
 }
 
 /// The most frequent, and the rest.

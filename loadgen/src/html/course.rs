@@ -8,7 +8,13 @@ use crate::result::{RunResult, Sample, Timeline};
 use crate::units::{Bytes, Count, Known, Micros, Number, Percent, micros};
 
 /// Why a chart over time is missing.
-pub(super) const NOTHING_MEASURED: &str = "Nothing was measured: the window never opened.";
+pub(super) fn why_missing(result: &RunResult) -> String {
+    let why = match result.window.measured_ms {
+        0 => "Nothing was measured: the window never opened.",
+        _ => "The window closed before an interval was over.",
+    };
+    why.to_owned()
+}
 
 /// Deliveries, and the connections where their number changes.
 pub(super) fn section(result: &RunResult) -> Section {
@@ -34,7 +40,7 @@ pub(super) fn section(result: &RunResult) -> Section {
 pub(super) fn latency(result: &RunResult) -> Drawing {
     const TITLE: &str = "Latency over time";
     let Some(timeline) = measured(result) else {
-        return Drawing::Missing(TITLE, NOTHING_MEASURED.to_owned());
+        return Drawing::Missing(TITLE, why_missing(result));
     };
     let millis = |us: Option<u64>| us.map(|us| us as f64 / 1e3);
     let all = timeline.samples.iter().flat_map(|sample| {
@@ -93,7 +99,7 @@ pub(super) fn latency(result: &RunResult) -> Drawing {
 fn deliveries(result: &RunResult) -> Drawing {
     const TITLE: &str = "Values received over time";
     let Some(timeline) = measured(result) else {
-        return Drawing::Missing(TITLE, NOTHING_MEASURED.to_owned());
+        return Drawing::Missing(TITLE, why_missing(result));
     };
     let rate = |sample: &Sample| per_second(timeline, sample);
     let rates = || timeline.samples.iter().map(rate);

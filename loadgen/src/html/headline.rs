@@ -81,7 +81,8 @@ pub(super) fn title(result: &RunResult) -> String {
         plural(symbols as u64),
     );
     if let Some(rate) = plan.rate_per_second {
-        title += &format!(", {} updates/s", Given(rate));
+        let ending = if rate == 1.0 { "" } else { "s" };
+        title += &format!(", {} update{ending}/s", Given(rate));
     }
     title
 }

@@ -1,7 +1,7 @@
 //! What it took: CPU and memory of the server, and of loadgen itself.
 
 use super::chart::{Axis, Chart, Scale, Stroke};
-use super::course::{NOTHING_MEASURED, measured, points, readouts, time_axis};
+use super::course::{measured, points, readouts, time_axis, why_missing};
 use super::section::{Block, Column, Drawing, Section, Table};
 use crate::result::{RunResult, Sample, Server, Timeline};
 use crate::units::{Bytes, Count, Known, Micros, Percent, micros};
@@ -28,7 +28,7 @@ pub(super) fn section(result: &RunResult) -> Section {
 fn cpu(result: &RunResult) -> Drawing {
     const TITLE: &str = "CPU over time";
     let Some(timeline) = measured(result) else {
-        return Drawing::Missing(TITLE, NOTHING_MEASURED.to_owned());
+        return Drawing::Missing(TITLE, why_missing(result));
     };
     let all = timeline
         .samples

@@ -72,6 +72,9 @@ fn levels(ramp: &Ramp, unit: &str, kind: Kind, method: &str) -> Drawing {
     let mut ascending: Vec<_> = ramp.levels.iter().collect();
     ascending.sort_by(|a, b| a.level.total_cmp(&b.level));
     let known = ascending.iter().copied().filter_map(figure);
+    if known.clone().next().is_none() {
+        return Drawing::Missing(name, "No level brought a value.".to_owned());
+    }
     let y = match kind {
         Kind::Latency => {
             let (scale, is_logarithmic) = Scale::fitting(known);
@@ -129,7 +132,7 @@ fn outcome(outcome: LevelOutcome) -> (Shape, &'static str) {
 fn level_table(ramp: &Ramp, unit: &'static str) -> Table {
     use Column::{Figure, Text};
     let columns = [
-        Figure(unit),
+        Text(unit),
         Text("outcome"),
         Figure("delivered"),
         Figure("latency p99"),

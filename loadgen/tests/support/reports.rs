@@ -393,6 +393,7 @@ pub fn churn_with_failures() -> Json {
     report["messages"]["errors"] = json!({"RATE_LIMIT_EXCEEDED": 112, "INVALID_SYMBOL": 3});
     report["delivery"]["deliveredPercent"] = json!(99.999_6);
     report["delivery"]["missing"] = json!(6);
+    report["delivery"]["delivered"] = json!(1_499_994);
     report["delivery"]["missingAtEnd"] = json!(6);
     report["verdict"]["judgements"][0] =
         judgement("established", ">= 100 %", "76.000 %", json!("missed"));

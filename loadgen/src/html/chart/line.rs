@@ -34,6 +34,8 @@ impl Path {
     }
 
     fn end_stretch(&mut self, stretch: &mut Vec<(f64, f64)>) {
+        // Points in one place are one point.
+        stretch.dedup();
         let is_lone = stretch.len() == 1;
         let path = if is_lone {
             &mut self.lone
@@ -79,6 +81,8 @@ mod tests {
         let path = Path::new(places.zip(values));
         assert_eq!(path.line, "M200 0L300 0");
         assert_eq!(path.lone, "M0 0h.01M600 0h.01");
+        let twice = Path::new([(1.0, Some(0.5)), (1.0, Some(0.5))]);
+        assert_eq!(twice.lone, "M1000 500h.01");
         assert!(Path::new([]).is_empty());
     }
 }
