@@ -1,7 +1,10 @@
 //! What a server's text message says, as far as a load generator cares.
 //!
 //! Values take the way of [`crate::scan`]; everything else (answers, notices, batches, values of an
-//! irregular form) is rare and goes through serde_json.
+//! irregular form) is rare and goes through serde_json. A message that another client got already is known
+//! by its bytes (`recent`).
+
+mod recent;
 
 use std::fmt;
 
@@ -9,6 +12,7 @@ use hashbrown::HashMap;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use self::recent::Recent;
 use crate::clock::UnixMicros;
 use crate::scan::scan;
 use crate::symbols::{SymbolIndex, Symbols};
@@ -40,8 +44,10 @@ pub struct Told {
 /// What was heard. A batch is heard value by value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// A value.
+    /// A value in a message of its own.
     Value(Value),
+    /// A value in a batch.
+    BatchedValue(Value),
     /// A value of a symbol that was not asked for.
     UnaskedValue,
     /// The answer to `subscribe`, with the number of names that it rejects.
@@ -99,6 +105,7 @@ impl fmt::Display for Notice {
 #[derive(Debug)]
 pub struct Reader {
     indices: HashMap<Box<[u8]>, SymbolIndex>,
+    recent: Recent,
     parsed: u64,
 }
 
@@ -110,17 +117,28 @@ impl Reader {
             .iter()
             .map(|(index, name)| (name.as_bytes().into(), index))
             .collect();
-        Self { indices, parsed: 0 }
+        Self {
+            indices,
+            recent: Recent::new(),
+            parsed: 0,
+        }
     }
 
     /// Reads one message, calling `hear` for each thing that it says: once, or once per value of a
     /// batch.
     ///
-    /// Cost of a value in regular form: one pass over its bytes and one look-up.
+    /// Cost of a value in regular form: one comparison when it was read lately, else one pass over its
+    /// bytes and one look-up.
     pub fn read(&mut self, message: &[u8], mut hear: impl FnMut(Heard)) {
-        if let Some(scanned) = scan(message) {
+        if let Some(value) = self.recent.find(message) {
+            hear(Heard::Value(value));
+        } else if let Some(scanned) = scan(message) {
             let sent = scanned.sent_us.map(UnixMicros::new);
-            hear(self.value(scanned.symbol, scanned.counter, sent, scanned.sequence));
+            let heard = self.value(scanned.symbol, scanned.counter, sent, scanned.sequence);
+            if let Heard::Value(value) = heard {
+                self.recent.insert(message, value);
+            }
+            hear(heard);
         } else {
             self.parsed += 1;
             self.parse(message, &mut hear);
@@ -144,9 +162,12 @@ impl Reader {
                 let Some(updates) = message["updates"].as_array() else {
                     return hear(Heard::Malformed);
                 };
-                updates
-                    .iter()
-                    .for_each(|update| hear(self.parsed_value(update)));
+                for update in updates {
+                    hear(match self.parsed_value(update) {
+                        Heard::Value(value) => Heard::BatchedValue(value),
+                        heard => heard,
+                    });
+                }
             }
             Some("subscribed") => {
                 let rejected = message["rejected"].as_array().map_or(0, Vec::len);
@@ -241,6 +262,13 @@ mod tests {
         })
     }
 
+    fn batched(symbol: u16, counter: u64, sent_us: u64) -> Heard {
+        match value(symbol, counter, sent_us) {
+            Heard::Value(value) => Heard::BatchedValue(value),
+            heard => heard,
+        }
+    }
+
     fn told(symbol: u16, count: u64, to: u64) -> Heard {
         let symbol = SymbolIndex(symbol);
         Heard::Told(Told { symbol, count, to })
@@ -254,7 +282,7 @@ mod tests {
         );
         check(
             r#"{"type":"batch_update","updates":[{"symbol":"TCS","data":{"n":3,"sentUs":4}},{"symbol":"AAPL","data":{"n":5,"sentUs":6}}]}"#,
-            &[value(0, 3, 4), value(1, 5, 6)],
+            &[batched(0, 3, 4), batched(1, 5, 6)],
         );
         check(
             r#"{"type":"price_update","symbol":"\u0054CS","data":{"n":1,"sentUs":2}}"#,

@@ -4,15 +4,14 @@ use std::os::fd::AsFd;
 
 use rustix::net::sockopt::socket_error;
 use tickwire_protocol::error_code::CloseCode;
-use tickwire_protocol::frame::MaskedOpcode;
 use tickwire_ring::{ConnectionKey, Event, Lease, ReceiveEnd, Ring, SendOutcome};
 
 use super::Receiver;
 use super::connection::{Connection, Ending, Stage};
-use super::dialer::Dialer;
-use super::intake::Intake;
-use super::requests::{KEY, Requests, close_frame, frame};
-use super::session::{Said, SessionError};
+use super::dialer::Dial;
+use super::hearing::{Ears, Mind};
+use super::requests::close_frame;
+use super::session::SessionError;
 
 impl Receiver {
     /// Acts on one event.
@@ -56,9 +55,13 @@ impl Receiver {
         let ears = Ears {
             connections: &mut self.connections,
             message: &mut self.message,
-            intake: &mut self.intake,
-            requests: &self.requests,
-            dialer: &mut self.dialer,
+            mind: Mind {
+                intake: &mut self.intake,
+                requests: &self.requests,
+                interest: &self.interest,
+                symbol_count: self.symbol_count,
+                dialer: &mut self.dialer,
+            },
         };
         (&self.ring, ears)
     }
@@ -116,8 +119,10 @@ impl Receiver {
             return self.end_connection(key, &Ending::Connect(errno));
         }
         let upgrade = self.requests.upgrade.clone();
+        let now = self.intake.now();
         if let Some(connection) = self.connection(key) {
             connection.stage = Stage::Upgrading;
+            connection.phases.connected = now;
             connection.outbox.push(upgrade);
         }
         self.ring.receive(key);
@@ -126,6 +131,7 @@ impl Receiver {
 
     /// Counts the end of a connection and closes it.
     pub(super) fn end_connection(&mut self, key: ConnectionKey, ending: &Ending) {
+        let comes_back = self.storm.is_planned();
         let Self {
             connections,
             intake,
@@ -135,13 +141,44 @@ impl Receiver {
         let Some(Some(connection)) = connections.get_mut(key.slot as usize) else {
             return;
         };
+        let now = intake.now();
+        let dial = Dial {
+            due: now,
+            number: connection.number,
+            class: connection.class,
+            attempt: connection.attempt + 1,
+            cut: Some(now),
+        };
         match connection.stage {
             Stage::Closing => return,
             Stage::Leaving(_) => return self.close(key),
+            Stage::Live(row) if comes_back => {
+                intake.cut(connection.class, row);
+                // Cut again before it held everything: it is still the first cut that it recovers from.
+                let cut = connection.returning.as_ref().map_or(now, |first| first.cut);
+                dialer.come_back(
+                    Dial {
+                        cut: Some(cut),
+                        ..dial
+                    },
+                    now,
+                );
+            }
             Stage::Live(row) => intake.lost(connection.class, row, &ending.to_string()),
             Stage::Connecting | Stage::Upgrading | Stage::Subscribing => {
                 dialer.settled();
-                intake.failed(connection.class, &ending.to_string());
+                if let Some(returning) = &connection.returning {
+                    intake.storm.fail(&ending.to_string());
+                    dialer.come_back(
+                        Dial {
+                            cut: Some(returning.cut),
+                            ..dial
+                        },
+                        now,
+                    );
+                } else {
+                    intake.failed(connection.class, &ending.to_string());
+                }
             }
         }
         let farewell = match ending {
@@ -178,78 +215,5 @@ impl Receiver {
     pub(super) fn connection(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
         let connection = self.connections.get_mut(key.slot as usize)?.as_mut()?;
         (connection.key == key).then_some(connection)
-    }
-}
-
-/// What hearing needs of a receiver while the ring lends the bytes.
-struct Ears<'r> {
-    connections: &'r mut [Option<Connection>],
-    message: &'r mut Vec<u8>,
-    intake: &'r mut Intake,
-    requests: &'r Requests,
-    dialer: &'r mut Dialer,
-}
-
-impl Ears<'_> {
-    /// Feeds the session and acts on what was said.
-    fn hear(&mut self, key: ConnectionKey, mut input: &[u8]) -> Result<(), Ending> {
-        let Self {
-            connections,
-            message,
-            intake,
-            requests,
-            dialer,
-        } = self;
-        let Some(Some(connection)) = connections.get_mut(key.slot as usize) else {
-            return Ok(());
-        };
-        if connection.stage == Stage::Closing {
-            return Ok(());
-        }
-        let is_leaving = matches!(connection.stage, Stage::Leaving(_));
-        intake.handle_bytes(connection.class, input.len());
-        connection.session.resume(message);
-        loop {
-            let said = connection
-                .session
-                .next(&mut input, message, KEY)
-                .map_err(Ending::Session);
-            let acted = match said {
-                Ok(None) => break,
-                Ok(Some(Said::Text)) => {
-                    let acted = connection.handle_text(message, intake, dialer);
-                    message.clear();
-                    acted
-                }
-                // Our close frame is sent: nothing may follow it, and only the peer's FIN is awaited.
-                Ok(Some(Said::Ping(_) | Said::Close(_))) if is_leaving => Ok(()),
-                Ok(Some(Said::Binary)) => {
-                    message.clear();
-                    intake.recorder(connection.class).messages.binary += 1;
-                    Ok(())
-                }
-                Ok(Some(Said::Upgraded)) => {
-                    connection.stage = Stage::Subscribing;
-                    connection.outbox.push(requests.subscribe.clone());
-                    Ok(())
-                }
-                Ok(Some(Said::Ping(payload))) => {
-                    intake.recorder(connection.class).messages.pings += 1;
-                    connection
-                        .outbox
-                        .push(frame(MaskedOpcode::Pong, payload.as_bytes()));
-                    Ok(())
-                }
-                Ok(Some(Said::Pong)) => Ok(()),
-                Ok(Some(Said::Close(code))) => Err(Ending::CloseFrame(code)),
-                Err(ending) => Err(ending),
-            };
-            if let Err(ending) = acted {
-                message.clear();
-                return Err(ending);
-            }
-        }
-        connection.session.park(message);
-        Ok(())
     }
 }
