@@ -8,7 +8,7 @@
 //! * with one run a side, the 10th and 90th percentile of B's intervals over the median of A's: what
 //!   one run can tell, which is less.
 //!
-//! Where that spread holds 1, no difference is shown, and the table says so. What makes a comparison
+//! Where that spread holds 1, or reads as 1, no difference is shown, and the table says so. What makes a comparison
 //! doubtful is listed below it ([`doubt`]). Latency from the intended time and latency from the send
 //! are different quantities: there is no ratio of them.
 
@@ -150,6 +150,9 @@ impl Row {
     }
 }
 
+/// What the table's ratios show no more of.
+const PRECISION: f64 = 0.005;
+
 #[expect(
     clippy::float_cmp,
     reason = "the same counts and figures are the same bits"
@@ -157,7 +160,9 @@ impl Row {
 fn find(a: Option<f64>, b: Option<f64>, spread: Option<(f64, f64)>) -> Finding {
     match (a, b, spread) {
         (Some(a), Some(b), _) if a == b => Finding::Same,
-        (Some(_), Some(_), Some((low, high))) if low <= 1.0 && 1.0 <= high => {
+        (Some(_), Some(_), Some((low, high)))
+            if low < 1.0 + PRECISION && high > 1.0 - PRECISION =>
+        {
             Finding::NoDifferenceShown
         }
         (Some(_), Some(_), Some(_)) => Finding::Different,
@@ -242,6 +247,8 @@ mod tests {
         );
         assert_eq!(found(2.0, 3.0, Some((1.01, 1.9))), Finding::Different);
         assert_eq!(found(2.0, 1.0, Some((0.4, 0.99))), Finding::Different);
+        let hair = Some((1.000_1, 1.000_4));
+        assert_eq!(found(2.0, 2.001, hair), Finding::NoDifferenceShown);
         assert_eq!(found(2.0, 3.0, None), Finding::SpreadUnknown);
         assert_eq!(found(0.0, 0.0, None), Finding::Same);
         assert_eq!(find(None, Some(1.0), None), Finding::Unknown);

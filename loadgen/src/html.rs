@@ -59,7 +59,7 @@ pub fn render(result: &RunResult) -> String {
         result,
         title: headline::title(result),
         status,
-        ruling: headline::ruling(&result.verdict),
+        ruling: headline::ruling(result),
         summary: headline::summary(result),
         figures: headline::key_figures(result),
         sections,

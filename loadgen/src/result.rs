@@ -90,10 +90,15 @@ fn parse(text: &[u8]) -> Result<RunResult, Refusal> {
             return Err((what, "use the loadgen that made it, or a newer one"));
         }
     }
-    RunResult::deserialize(report).map_err(|error| {
+    let mut result = RunResult::deserialize(report).map_err(|error| {
         let what = format!("the report is damaged ({error})");
         (what, "run it again")
-    })
+    })?;
+    let measured_ms = result.window.measured_ms;
+    if let Some(timeline) = &mut result.timeline {
+        timeline.measured_ms = measured_ms;
+    }
+    Ok(result)
 }
 
 /// Replaces control characters: some of the texts are a peer's, and they are shown on terminals and pages.
@@ -167,6 +172,24 @@ mod tests {
     fn a_damaged_report_says_what_is_missing() {
         let without = LEAST.replace("exitCode", "exit");
         refused(&without, "exitCode", "run it again");
+    }
+
+    #[test]
+    fn the_last_interval_ends_with_the_window() {
+        let timeline = Timeline {
+            interval_ms: 250,
+            samples: Vec::new(),
+            measured_ms: 600,
+        };
+        let per_second = |at_ms| {
+            timeline.values_per_second(&Sample {
+                at_ms,
+                values: 100,
+                ..Sample::default()
+            })
+        };
+        // The third one is 100 ms long; what would lie behind the window is taken as whole.
+        assert_eq!([250, 500, 750].map(per_second), [400.0, 1_000.0, 400.0]);
     }
 
     #[test]

@@ -101,10 +101,23 @@ fn a_steady_run_has_its_verdict_and_all_charts() {
 fn scenarios_show_what_is_theirs() {
     let ramp = check("ramp", &reports::ramp());
     assert!(
-        ramp.contains("Held 2250 updates per second; at 2500 latency p99 was missed."),
+        ramp.contains(
+            "Held 2250 updates per second; at 2500 latency p99 was missed. Everything below"
+        ),
         "{ramp}"
     );
     assert!(ramp.contains("latency p99: 611 ms, wanted <= 500ms"));
+    let undecided = reports::ramp_without_verdict();
+    let undecided = check("ramp-without-verdict", &undecided);
+    assert!(
+        undecided.contains("at 2500 there was no verdict on latency p99."),
+        "{undecided}"
+    );
+    let idle = check("idle", &reports::idle());
+    assert!(
+        idle.contains("no values were to come") && !idle.contains("is not known"),
+        "{idle}"
+    );
     let storm = check("storm", &reports::storm());
     assert!(storm.contains("Clients that hold all newest values again"));
     assert!(

@@ -59,7 +59,7 @@ fn too_few_pairs(a: usize, b: usize) -> Option<String> {
 /// What has to be the same in all runs, and how it is told.
 type Condition = (&'static str, fn(&RunResult) -> String);
 
-fn conditions() -> [Condition; 13] {
+fn conditions() -> [Condition; 15] {
     [
         ("scenario", |run| run.plan.scenario.clone()),
         ("number of clients", |run| {
@@ -78,6 +78,12 @@ fn conditions() -> [Condition; 13] {
         }),
         ("window of updates", |run| {
             told(run.plan.window_updates, "updates")
+        }),
+        ("symbols per client", |run| {
+            told(run.plan.symbols_per_client, "symbols")
+        }),
+        ("churn", |run| {
+            told(run.plan.churn_per_second.map(Given), "clients/s")
         }),
         ("share of slow clients", |run| {
             told(run.plan.slow_percent.map(Given), "%")

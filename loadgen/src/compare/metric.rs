@@ -103,7 +103,7 @@ pub(super) static METRICS: [Metric; 16] = [
         metric("values/s", Unit::Number, |run| {
             Some(run.throughput.values_per_second)
         }),
-        |timeline, sample| Some(per_second(timeline, sample)),
+        |timeline, sample| Some(timeline.values_per_second(sample)),
     ),
     metric("connect p99", Unit::Micros, |run| {
         float(run.connections.connect.p99_us)
@@ -121,7 +121,7 @@ pub(super) static METRICS: [Metric; 16] = [
             RunResult::server_cpu_us_per_value,
         ),
         |timeline, sample| {
-            let per_second = per_second(timeline, sample);
+            let per_second = timeline.values_per_second(sample);
             let percent = sample.server_cpu_percent?;
             (per_second > 0.0).then(|| percent / 100.0 * 1e6 / per_second)
         },
@@ -150,8 +150,4 @@ pub(super) static METRICS: [Metric; 16] = [
 
 fn float(figure: Option<u64>) -> Option<f64> {
     figure.map(|figure| figure as f64)
-}
-
-fn per_second(timeline: &Timeline, sample: &Sample) -> f64 {
-    sample.values as f64 * 1e3 / timeline.interval_ms.max(1) as f64
 }

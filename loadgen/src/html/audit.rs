@@ -1,7 +1,7 @@
 //! Whether every value came, once and in order, and whether the server's own account holds.
 
 use super::section::{Block, Column, Section, Table};
-use crate::result::{Account, RunResult};
+use crate::result::{Account, RunResult, Verification};
 use crate::units::Count;
 
 const COLUMNS: [Column; 3] = [
@@ -20,6 +20,7 @@ pub(super) fn section(result: &RunResult) -> Section {
             "The server numbers no values, so it gives no account of its own.".to_owned(),
         ));
     }
+    tables.extend(result.verification.as_ref().map(verification));
     blocks.insert(0, Block::Tables(tables));
     Section {
         title: "Delivery and order",
@@ -60,6 +61,17 @@ fn delivery(result: &RunResult) -> Table {
             &"silent pairs",
             &Count(delivery.silent_pairs),
             &"client and symbol that got nothing",
+        ])
+}
+
+fn verification(of: &Verification) -> Table {
+    Table::new("Byte for byte", &COLUMNS)
+        .row([&"compared", &Count(of.compared), &"with what was published"])
+        .row([&"changed", &Count(of.changed), &"were something else"])
+        .row([
+            &"unverified",
+            &Count(of.unverified),
+            &"of batches, or without counter or time",
         ])
 }
 

@@ -50,7 +50,11 @@ pub(super) fn latency(result: &RunResult) -> Drawing {
             sample.latency_max_us,
         ]
     });
-    let (scale, is_logarithmic) = Scale::fitting(all.filter_map(millis));
+    let known: Vec<_> = all.filter_map(millis).collect();
+    if known.is_empty() {
+        return Drawing::Missing(TITLE, "No value of the window arrived.".to_owned());
+    }
+    let (scale, is_logarithmic) = Scale::fitting(known);
     let longest = timeline
         .samples
         .iter()
@@ -101,7 +105,7 @@ fn deliveries(result: &RunResult) -> Drawing {
     let Some(timeline) = measured(result) else {
         return Drawing::Missing(TITLE, why_missing(result));
     };
-    let rate = |sample: &Sample| per_second(timeline, sample);
+    let rate = |sample: &Sample| timeline.values_per_second(sample);
     let rates = || timeline.samples.iter().map(rate);
     let y = Axis {
         title: "values per second, all clients".to_owned(),
@@ -168,7 +172,7 @@ fn table(timeline: &Timeline) -> Table {
     timeline.samples.iter().fold(table, |table, sample| {
         table.row([
             &format_args!("{} s", seconds(sample.at_ms)),
-            &Number(per_second(timeline, sample)),
+            &Number(timeline.values_per_second(sample)),
             &micros(sample.latency_p50_us),
             &micros(sample.latency_p99_us),
             &micros(sample.latency_max_us),
@@ -188,7 +192,8 @@ pub(super) fn measured(result: &RunResult) -> Option<&Timeline> {
 
 /// From the window's start to the end of the last interval.
 pub(super) fn time_axis(timeline: &Timeline) -> Axis {
-    let end_ms = timeline.samples.last().map_or(0, |sample| sample.at_ms) + timeline.interval_ms;
+    let last = timeline.samples.last();
+    let end_ms = last.map_or(0, |sample| sample.at_ms + timeline.length_ms(sample));
     let (scale, unit) = Scale::time(end_ms as f64 / 1e3);
     Axis {
         title: format!("{unit} since the window opened"),
@@ -219,11 +224,7 @@ pub(super) fn readouts(
 }
 
 fn middle_s(timeline: &Timeline, sample: &Sample) -> f64 {
-    (sample.at_ms as f64 + timeline.interval_ms as f64 / 2.0) / 1e3
-}
-
-fn per_second(timeline: &Timeline, sample: &Sample) -> f64 {
-    sample.values as f64 * 1e3 / timeline.interval_ms.max(1) as f64
+    (sample.at_ms as f64 + timeline.length_ms(sample) as f64 / 2.0) / 1e3
 }
 
 /// Seconds with the decimals that they have.

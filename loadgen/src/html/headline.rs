@@ -1,6 +1,7 @@
 //! The top of the page: what was run, whether it held, and the figures that say most.
 
-use crate::html::uncorrected;
+use super::scenario::limit;
+use super::uncorrected;
 use crate::result::{LatencyMethod, Outcome, RampOf, RunResult, Verdict};
 use crate::units::{Bytes, Count, Given, Known, Micros, Number, Percent, micros};
 
@@ -87,8 +88,23 @@ pub(super) fn title(result: &RunResult) -> String {
     title
 }
 
-/// How many targets are how, and how the run ended.
-pub(super) fn ruling(verdict: &Verdict) -> String {
+/// How many targets are how, and of a ramp how high it came.
+pub(super) fn ruling(result: &RunResult) -> String {
+    let Some(ramp) = &result.ramp else {
+        return count(&result.verdict);
+    };
+    let of = match ramp.held {
+        Some(_) => "The last level that held:",
+        None => "The first level:",
+    };
+    format!(
+        "{} {of} {}",
+        limit(ramp),
+        count(&result.verdict).replacen("Of", "of", 1)
+    )
+}
+
+fn count(verdict: &Verdict) -> String {
     let judgements = &verdict.judgements;
     let of = |is: fn(&Outcome) -> bool| judgements.iter().filter(|one| is(&one.outcome)).count();
     let open = of(|outcome| matches!(outcome, Outcome::NoVerdict(_)));
@@ -116,19 +132,27 @@ pub(super) fn ruling(verdict: &Verdict) -> String {
 pub(super) fn summary(result: &RunResult) -> String {
     let (delivery, latency) = (&result.delivery, &result.latency);
     let connections = &result.connections;
+    let clients = format!(
+        "{} of {} clients",
+        Count(connections.established),
+        Count(connections.asked)
+    );
     let mut text = match delivery.delivered_percent {
+        _ if result.plan.expects_values == Some(false) => {
+            format!("{clients} were connected; no values were to come.")
+        }
+        // What was published while they were away is missing by design.
+        Some(_) if result.storm.is_some() => {
+            format!("{clients} were subscribed, and dropped in the middle.")
+        }
         Some(percent) => format!(
-            "{} of {} clients received {} of {} expected values ({}).",
-            Count(connections.established),
-            Count(connections.asked),
+            "{clients} received {} of {} expected values ({}).",
             Count(delivery.delivered),
             Count(delivery.expected),
             Percent(percent)
         ),
         None => format!(
-            "{} of {} clients were subscribed; how many values they should have received is not known.",
-            Count(connections.established),
-            Count(connections.asked)
+            "{clients} were subscribed; how many values they should have received is not known."
         ),
     };
     if let (Some(p50), Some(p99), Some(max)) = (latency.p50_us, latency.p99_us, latency.max_us) {
@@ -172,11 +196,17 @@ pub(super) fn key_figures(result: &RunResult) -> Vec<KeyFigure> {
             );
         }
     }
-    let delivered = match delivery.delivered_percent {
-        Some(percent) => (Percent(percent).to_string(), missing(delivery.missing)),
-        None => ("–".to_owned(), "not known".to_owned()),
-    };
-    add("Delivered".to_owned(), delivered.0, delivered.1);
+    if result.plan.expects_values != Some(false) {
+        let delivered = match delivery.delivered_percent {
+            Some(percent) if result.storm.is_some() => {
+                let note = "the rest passed by clients that were away";
+                (Percent(percent).to_string(), note.to_owned())
+            }
+            Some(percent) => (Percent(percent).to_string(), missing(delivery.missing)),
+            None => ("–".to_owned(), "not known".to_owned()),
+        };
+        add("Delivered".to_owned(), delivered.0, delivered.1);
+    }
     let throughput = &result.throughput;
     add(
         "Throughput".to_owned(),
@@ -193,7 +223,9 @@ pub(super) fn key_figures(result: &RunResult) -> Vec<KeyFigure> {
             );
         }
         if let Some(peak) = server.rss_bytes_peak.or(server.rss_bytes_end) {
-            let each = server.bytes_per_connection.map(Bytes);
+            // Below zero it is what else the server freed meanwhile.
+            let each = server.bytes_per_connection.filter(|&each| each > 0.0);
+            let each = each.map(Bytes);
             let note = each.map_or_else(
                 || "resident".to_owned(),
                 |each| format!("resident; {each} per client"),
@@ -293,14 +325,14 @@ mod tests {
         let open = Outcome::NoVerdict("why".to_owned());
         let mixed = verdict(vec![Outcome::Met, Outcome::Missed, open, Outcome::Met], 1);
         assert_eq!(
-            ruling(&mixed),
+            count(&mixed),
             "Of 4 targets: 2 met, 1 missed, 1 without verdict."
         );
         assert_eq!(
-            ruling(&verdict(vec![Outcome::Met], 0)),
+            count(&verdict(vec![Outcome::Met], 0)),
             "Of 1 target: 1 met."
         );
-        assert_eq!(ruling(&verdict(vec![], 3)), "No target was judged.");
+        assert_eq!(count(&verdict(vec![], 3)), "No target was judged.");
     }
 
     #[test]

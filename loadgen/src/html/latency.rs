@@ -103,6 +103,14 @@ fn distributions(result: &RunResult) -> Table {
             &result.connections.connect,
         ),
     ];
+    let parts = &result.connections;
+    for (name, times) in [
+        ("… TCP connect", &parts.tcp),
+        ("… upgrade", &parts.upgrade),
+        ("… subscribe", &parts.subscribe),
+    ] {
+        rows.extend((times.samples > 0).then_some((name, times)));
+    }
     if let Some(churn) = &result.churn {
         rows.push(("reconnect, while others come and go", &churn.connect));
         rows.push(("lateness of reconnects", &churn.lateness));
@@ -115,6 +123,8 @@ fn distributions(result: &RunResult) -> Table {
         rows.push(("lateness of the publisher", &publisher.lateness));
         rows.push(("answer of Redis", &publisher.round_trip));
     }
+    let dial = &result.own_use.dial_lateness;
+    rows.extend((dial.samples > 0).then_some(("lateness of connecting", dial)));
     rows.push(("turn of a receive thread", &result.own_use.receive_turn));
     let table = Table::new("Distributions of times", &columns);
     rows.into_iter().fold(table, |table, (name, times)| {

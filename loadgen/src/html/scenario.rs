@@ -20,27 +20,12 @@ pub(super) fn section(result: &RunResult) -> Option<Section> {
 }
 
 fn ramp(result: &RunResult, ramp: &Ramp) -> Vec<Block> {
-    let unit = match ramp.of {
-        RampOf::Rate => "updates per second",
-        RampOf::Connections => "clients",
+    let unit = unit(ramp.of);
+    let rest = match ramp.held {
+        Some(_) => "Everything below this section is about the last level that held.",
+        None => "Everything below this section is about the first level.",
     };
-    let held = match (ramp.held, ramp.broke) {
-        (Some(held), Some(broke)) => {
-            let target = ramp.broken_target.as_deref().unwrap_or("a target");
-            format!(
-                "Held {} {unit}; at {} {target} was missed.",
-                Given(held),
-                Given(broke)
-            )
-        }
-        (Some(held), None) => format!("Held {} {unit}, the highest level tried.", Given(held)),
-        (None, Some(broke)) => format!(
-            "No level held; {} {unit} was the lowest that broke.",
-            Given(broke)
-        ),
-        (None, None) => "No level came to a verdict.".to_owned(),
-    };
-    let mut blocks = vec![Block::Note(held)];
+    let mut blocks = vec![Block::Note(format!("{} {rest}", limit(ramp)))];
     if ramp.levels.is_empty() {
         return blocks;
     }
@@ -50,6 +35,38 @@ fn ramp(result: &RunResult, ramp: &Ramp) -> Vec<Block> {
     blocks.push(Block::Note("● met   ✕ missed   ○ no verdict".to_owned()));
     blocks.push(Block::Tables(vec![level_table(ramp, unit)]));
     blocks
+}
+
+fn unit(of: RampOf) -> &'static str {
+    match of {
+        RampOf::Rate => "updates per second",
+        RampOf::Connections => "clients",
+    }
+}
+
+/// How high a ramp came, and what ended it.
+pub(super) fn limit(ramp: &Ramp) -> String {
+    let unit = unit(ramp.of);
+    let broken = ramp.broke.map(|broke| {
+        let target = ramp.broken_target.as_deref().unwrap_or("a target");
+        let level = ramp
+            .levels
+            .iter()
+            .find(|level| level.level.total_cmp(&broke).is_eq());
+        let is_open = level.is_some_and(|level| level.outcome == LevelOutcome::NoVerdict);
+        let how = if is_open {
+            format!("there was no verdict on {target}")
+        } else {
+            format!("{target} was missed")
+        };
+        format!("at {} {how}", Given(broke))
+    });
+    match (ramp.held, broken) {
+        (Some(held), Some(broken)) => format!("Held {} {unit}; {broken}.", Given(held)),
+        (Some(held), None) => format!("Held {} {unit}, the highest level tried.", Given(held)),
+        (None, Some(broken)) => format!("No level held; {broken} ({unit})."),
+        (None, None) => "No level came to a verdict.".to_owned(),
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -156,9 +173,10 @@ fn level_table(ramp: &Ramp, unit: &'static str) -> Table {
 
 fn storm(storm: &Storm) -> Vec<Block> {
     let note = format!(
-        "All {} clients were dropped at once. {} came back, with {} attempts; the last of them was subscribed \
+        "Of {} clients, {} were dropped at once. {} came back, with {} attempts; the last of them was subscribed \
          after {}, and the last that held the newest value of all its symbols did so after {}.",
         Count(storm.connections),
+        Count(storm.cut.unwrap_or(storm.connections)),
         Count(storm.recovered),
         Count(storm.attempts),
         micros(storm.resubscribed.max_us),

@@ -28,9 +28,18 @@ pub struct Connections {
     /// By code of the close frame.
     #[serde(default)]
     pub close_codes: BTreeMap<String, u64>,
-    /// TCP connect to the answer to `subscribe`.
+    /// TCP connect to the answer to `subscribe`; the three below are its parts.
     #[serde(default)]
     pub connect: Times,
+    /// TCP connect.
+    #[serde(default)]
+    pub tcp: Times,
+    /// From there to the answer to the upgrade.
+    #[serde(default)]
+    pub upgrade: Times,
+    /// From there to the answer to `subscribe`.
+    #[serde(default)]
+    pub subscribe: Times,
 }
 
 /// What arrived of what was expected.
@@ -87,6 +96,18 @@ pub struct Account {
     pub numbered: u64,
     /// Lost connections, whose account stays open.
     pub connections_left_out: u64,
+}
+
+/// Values held byte for byte against what was published.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Verification {
+    /// Values compared.
+    pub compared: u64,
+    /// Those that were not what was published.
+    pub changed: u64,
+    /// Values that could not be compared.
+    pub unverified: u64,
 }
 
 /// A distribution of times.

@@ -10,6 +10,27 @@ pub struct Timeline {
     pub interval_ms: u64,
     /// In order.
     pub samples: Vec<Sample>,
+    /// Length of the window: the last interval ends with it.
+    #[serde(skip)]
+    pub measured_ms: u64,
+}
+
+impl Timeline {
+    /// Values received per second of an interval.
+    #[must_use]
+    pub fn values_per_second(&self, sample: &Sample) -> f64 {
+        sample.values as f64 * 1e3 / self.length_ms(sample) as f64
+    }
+
+    /// The last interval may be cut short.
+    #[must_use]
+    pub fn length_ms(&self, sample: &Sample) -> u64 {
+        let remaining = self.measured_ms.saturating_sub(sample.at_ms);
+        match remaining.min(self.interval_ms) {
+            0 => self.interval_ms.max(1),
+            length => length,
+        }
+    }
 }
 
 /// One interval.

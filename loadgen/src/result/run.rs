@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     Account, Churn, Connections, Delivery, LatencyMethod, Messages, Ramp, Server, Slow, Storm,
-    Throughput, Timeline, Times,
+    Throughput, Timeline, Times, Verification,
 };
 
 /// A finished run. Where some clients are slow, everything is about the healthy ones except `slow`.
@@ -42,6 +42,8 @@ pub struct RunResult {
     /// Messages of the whole run by kind.
     #[serde(default)]
     pub messages: Messages,
+    /// Whether values came byte for byte, when that was asked.
+    pub verification: Option<Verification>,
     /// How it went over time; `None` when nothing was measured.
     pub timeline: Option<Timeline>,
     /// The server's process, when it was told (`--server-pid`).
@@ -133,6 +135,12 @@ pub struct Plan {
     pub payload_bytes: Option<u64>,
     /// Updates under way at most, in a closed loop.
     pub window_updates: Option<u64>,
+    /// Whether any value should come.
+    pub expects_values: Option<bool>,
+    /// What each client subscribes to, where clients differ.
+    pub symbols_per_client: Option<u64>,
+    /// Clients that come and go.
+    pub churn_per_second: Option<f64>,
     /// Slow clients.
     pub slow_percent: Option<f64>,
     /// What each of those reads; 0: nothing.
@@ -177,6 +185,8 @@ pub struct OwnUse {
     pub cpu_percent: Option<f64>,
     /// Work between two visits of the kernel.
     pub receive_turn: Times,
+    /// Behind the plan, with connecting.
+    pub dial_lateness: Times,
     /// Values that arrived before their intended time.
     pub before_intended: u64,
     /// One each.

@@ -83,8 +83,10 @@ pub struct Churn {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Storm {
-    /// Dropped.
+    /// All.
     pub connections: u64,
+    /// Dropped.
+    pub cut: Option<u64>,
     /// Back, and subscribed.
     pub recovered: u64,
     /// To connect.

@@ -325,6 +325,40 @@ pub fn ramp() -> Json {
     report
 }
 
+/// The level that ended it could not be judged.
+pub fn ramp_without_verdict() -> Json {
+    let mut report = ramp();
+    report["ramp"]["levels"][5]["outcome"] = json!("noVerdict");
+    report["verdict"]["exitCode"] = json!(3);
+    report
+}
+
+/// Connections without values.
+pub fn idle() -> Json {
+    let mut report = steady(11);
+    report["plan"]["scenario"] = json!("idle");
+    report["plan"]["ratePerSecond"] = Json::Null;
+    report["plan"]["expectsValues"] = json!(false);
+    report["publisher"] = Json::Null;
+    report["delivery"] = json!({"basis": "unaudited", "deliveredPercent": null});
+    report["latency"] = times(0, 0.0, 0.0);
+    report["latencyCurve"] = json!([]);
+    report["throughput"] = json!({"valuesPerSecond": 0.0, "bytesPerSecond": 21.0});
+    report["server"]["bytesPerConnection"] = json!(-628.0);
+    for sample in report["timeline"]["samples"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
+        sample["values"] = json!(0);
+        for figure in ["latencyP50Us", "latencyP99Us", "latencyMaxUs"] {
+            sample[figure] = Json::Null;
+        }
+    }
+    report["verdict"]["judgements"] = json!([judgement("kept", "0 lost", "0 lost", json!("met"))]);
+    report
+}
+
 /// All clients dropped, back within a second and a half.
 pub fn storm() -> Json {
     let mut report = steady(8);
@@ -337,7 +371,7 @@ pub fn storm() -> Json {
         })
         .chain([json!([1404.0, 1000])])
         .collect();
-    report["storm"] = json!({"connections": 1000, "recovered": 1000, "attempts": 1213,
+    report["storm"] = json!({"connections": 1000, "cut": 1000, "recovered": 1000, "attempts": 1213,
         "resubscribed": times(1000, 590_000.0, 1.3), "newest": {"samples": 1000, "meanUs": 655_000.0, "p50Us": 640_000,
         "p90Us": 900_000, "p95Us": 1_000_000, "p99Us": 1_210_000, "p999Us": 1_390_000, "maxUs": 1_404_000},
         "curve": curve});
