@@ -30,18 +30,15 @@ mod cell;
 use serde::Serialize;
 
 use self::cell::Cell;
-use crate::audit::RowIndex;
 use crate::message::Told;
+use crate::pairs::{PairIndex, Pairs};
 use crate::symbols::SymbolIndex;
 
 /// The accounts of one receive thread.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Account {
-    symbol_count: u16,
-    /// One row of `symbol_count` per connection, in the order of the audit's rows.
+    /// By pair.
     cells: Vec<Cell>,
-    /// By row: the connection ended before the run did.
-    is_lost: Vec<bool>,
     tally: Tally,
     /// Notices that were ahead of their pair's newest value when the run ended.
     claims: Vec<Claim>,
@@ -65,42 +62,20 @@ struct Tally {
 }
 
 impl Account {
-    /// Accounts of no connection yet.
-    ///
-    /// `connections_expected` only sizes the table. Cost: 16 bytes per connection and symbol.
-    #[must_use]
-    pub fn new(symbol_count: u16, connections_expected: u32) -> Self {
-        let rows = connections_expected as usize;
-        Self {
-            symbol_count,
-            cells: Vec::with_capacity(rows * usize::from(symbol_count)),
-            is_lost: Vec::with_capacity(rows),
-            tally: Tally::default(),
-            claims: Vec::new(),
-        }
-    }
-
-    /// Takes in the connection that the audit took in last: both have the same rows.
-    pub fn add_connection(&mut self) {
-        self.is_lost.push(false);
-        let len = self.cells.len() + usize::from(self.symbol_count);
-        self.cells.resize(len, Cell::default());
-    }
-
-    /// Leaves a connection out of the balance.
-    pub fn lose_connection(&mut self, row: RowIndex) {
-        self.is_lost[row.as_usize()] = true;
+    /// Makes room for all `pairs`. Cost: 16 bytes per pair.
+    pub fn grow(&mut self, pairs: &Pairs) {
+        self.cells.resize(pairs.len(), Cell::default());
     }
 
     /// Books a received value, snapshots included. Cost: one cell.
-    pub fn handle_value(&mut self, row: RowIndex, symbol: SymbolIndex, sequence: Option<u64>) {
+    pub fn handle_value(&mut self, pair: PairIndex, sequence: Option<u64>) {
         let Some(sequence) = sequence else {
             self.tally.unnumbered += 1;
             return;
         };
         self.tally.numbered += 1;
         let booked = match number(sequence) {
-            Some(sequence) => self.cell(row, symbol).receive(sequence),
+            Some(sequence) => self.cells[pair.as_usize()].receive(sequence),
             None => cell::Receipt::OUT_OF_ORDER,
         };
         self.tally.contradictions += u64::from(booked.is_told);
@@ -108,11 +83,11 @@ impl Account {
     }
 
     /// Books what a notice says of one symbol.
-    pub fn handle_told(&mut self, row: RowIndex, told: Told) {
+    pub fn handle_told(&mut self, pair: PairIndex, told: Told) {
         self.tally.told = self.tally.told.saturating_add(told.count);
         let fits = match (number(told.count), number(told.to)) {
             (Some(count), Some(to)) if count <= to => {
-                self.cell(row, told.symbol).be_told(count, to)
+                self.cells[pair.as_usize()].be_told(count, to)
             }
             _ => false,
         };
@@ -122,35 +97,22 @@ impl Account {
     /// Notes which notices are ahead of all values of their pair. Called once, at the end of the run
     /// and before the goodbye: the last notice before a close may be ahead, for the value that would
     /// have followed it was given up.
-    pub fn note_claims(&mut self) {
-        let symbols = usize::from(self.symbol_count);
-        for (index, cell) in self.cells.iter().enumerate() {
-            if let Some(to) = cell.claim() {
-                let symbol = u16::try_from(index % symbols).expect("below a u16");
-                let symbol = SymbolIndex(symbol);
+    pub fn note_claims(&mut self, pairs: &Pairs) {
+        for (pair, symbol) in pairs.rows().flat_map(|(_, row)| row) {
+            if let Some(to) = self.cells[pair.as_usize()].claim() {
                 self.claims.push(Claim { symbol, to });
             }
         }
     }
 
-    fn cell(&mut self, row: RowIndex, symbol: SymbolIndex) -> &mut Cell {
-        let first = row.as_usize() * usize::from(self.symbol_count);
-        &mut self.cells[first + symbol.as_usize()]
-    }
-
-    fn rows(&self) -> impl Iterator<Item = &[Cell]> {
-        self.cells.chunks(usize::from(self.symbol_count))
-    }
-
-    fn note_newest(&self, newest: &mut [u32]) {
-        for cells in self.rows() {
-            for (newest, cell) in newest.iter_mut().zip(cells) {
-                *newest = cell.newest().max(*newest);
-            }
+    fn note_newest(&self, pairs: &Pairs, newest: &mut [u32]) {
+        for (pair, symbol) in pairs.rows().flat_map(|(_, row)| row) {
+            let newest = &mut newest[symbol.as_usize()];
+            *newest = self.cells[pair.as_usize()].newest().max(*newest);
         }
     }
 
-    fn settle(&self, newest: &[u32], balance: &mut Balance) {
+    fn settle(&self, pairs: &Pairs, newest: &[u32], balance: &mut Balance) {
         let tally = &self.tally;
         balance.numbered += tally.numbered;
         balance.unnumbered += tally.unnumbered;
@@ -159,12 +121,13 @@ impl Account {
         let is_beyond = |claim: &&Claim| claim.to > newest[claim.symbol.as_usize()];
         let beyond = self.claims.iter().filter(is_beyond).count() as u64;
         balance.contradictions += tally.contradictions + beyond;
-        for (cells, &is_lost) in self.rows().zip(&self.is_lost) {
+        for (is_lost, row) in pairs.rows() {
             if is_lost {
                 balance.connections_left_out += 1;
                 continue;
             }
-            for unaccounted in cells.iter().filter_map(Cell::unaccounted) {
+            for unaccounted in row.filter_map(|(pair, _)| self.cells[pair.as_usize()].unaccounted())
+            {
                 balance.pairs += 1;
                 balance.balanced += u64::from(unaccounted == 0);
                 balance.unaccounted += u64::from(unaccounted);
@@ -217,21 +180,24 @@ impl Balance {
 
 /// The newest `seq` of each symbol that any connection received, lost ones included.
 #[must_use]
-pub fn newest<'a>(accounts: impl IntoIterator<Item = &'a Account>) -> Vec<u32> {
+pub fn newest<'a>(accounts: impl IntoIterator<Item = (&'a Pairs, &'a Account)>) -> Vec<u32> {
     let mut newest = Vec::new();
-    for account in accounts {
-        newest.resize(account.symbol_count.into(), 0);
-        account.note_newest(&mut newest);
+    for (pairs, account) in accounts {
+        newest.resize(pairs.symbol_count().into(), 0);
+        account.note_newest(pairs, &mut newest);
     }
     newest
 }
 
 /// Closes the accounts of all threads. `newest` is of all connections, whatever their class.
 #[must_use]
-pub fn settle<'a>(accounts: impl IntoIterator<Item = &'a Account>, newest: &[u32]) -> Balance {
+pub fn settle<'a>(
+    accounts: impl IntoIterator<Item = (&'a Pairs, &'a Account)>,
+    newest: &[u32],
+) -> Balance {
     let mut balance = Balance::default();
-    for account in accounts {
-        account.settle(newest, &mut balance);
+    for (pairs, account) in accounts {
+        account.settle(pairs, newest, &mut balance);
     }
     balance
 }
@@ -244,7 +210,6 @@ fn number(wire: u64) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::Audit;
 
     /// What one connection hears of one symbol, in order.
     #[derive(Clone, Copy)]
@@ -256,22 +221,22 @@ mod tests {
 
     /// A connection hears this; another gets all values from 1 to 20.
     fn check(hears: &[Hears]) -> Balance {
-        let (mut audit, mut account) = (Audit::new(1, 2), Account::new(1, 2));
-        let mut row = || {
-            account.add_connection();
-            audit.add_connection()
-        };
-        let (whole, checked) = (row(), row());
+        let (mut pairs, mut account) = (Pairs::common(1), Account::default());
         let symbol = SymbolIndex(0);
-        (1..=20).for_each(|sequence| account.handle_value(whole, symbol, Some(sequence)));
+        let [whole, checked] = [(); 2].map(|()| {
+            let row = pairs.add(&[]);
+            pairs.find(row, symbol).unwrap()
+        });
+        account.grow(&pairs);
+        (1..=20).for_each(|sequence| account.handle_value(whole, Some(sequence)));
         for &heard in hears {
             match heard {
-                Value(sequence) => account.handle_value(checked, symbol, Some(sequence)),
+                Value(sequence) => account.handle_value(checked, Some(sequence)),
                 Skipped(count, to) => account.handle_told(checked, Told { symbol, count, to }),
             }
         }
-        account.note_claims();
-        let balance = settle([&account], &newest([&account]));
+        account.note_claims(&pairs);
+        let balance = settle([(&pairs, &account)], &newest([(&pairs, &account)]));
         Balance {
             pairs: balance.pairs - 1,
             balanced: balance.balanced - 1,
@@ -342,14 +307,15 @@ mod tests {
 
     #[test]
     fn lost_connections_are_left_out_and_counted() {
-        let (mut audit, mut account) = (Audit::new(1, 1), Account::new(1, 1));
-        let row = audit.add_connection();
-        account.add_connection();
-        account.handle_value(row, SymbolIndex(0), Some(5));
-        account.handle_value(row, SymbolIndex(0), Some(9));
-        account.handle_value(row, SymbolIndex(0), None);
-        account.lose_connection(row);
-        let balance = settle([&account], &newest([&account]));
+        let (mut pairs, mut account) = (Pairs::common(1), Account::default());
+        let row = pairs.add(&[]);
+        account.grow(&pairs);
+        let pair = pairs.find(row, SymbolIndex(0)).unwrap();
+        for sequence in [Some(5), Some(9), None] {
+            account.handle_value(pair, sequence);
+        }
+        pairs.lose(row);
+        let balance = settle([(&pairs, &account)], &newest([(&pairs, &account)]));
         assert_eq!((balance.pairs, balance.unaccounted), (0, 0));
         assert_eq!(balance.connections_left_out, 1);
         assert_eq!((balance.numbered, balance.unnumbered), (2, 1));

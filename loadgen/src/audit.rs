@@ -28,18 +28,9 @@ use serde::Serialize;
 use self::cell::{Cell, Step};
 pub use self::expectation::{Expectation, ObservedFeed};
 use crate::message::Value;
+use crate::pairs::{PairIndex, Pairs};
 use crate::schedule::{Publication, Schedule};
 use crate::window::{Bounds, Place};
-
-/// A connection in the audit of its thread; rows are never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RowIndex(u32);
-
-impl RowIndex {
-    pub(crate) fn as_usize(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// What was established about one received value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,53 +81,31 @@ pub struct Tally {
 /// The records of one receive thread.
 #[derive(Debug)]
 pub struct Audit {
-    symbol_count: u16,
-    /// `rows.len() * symbol_count` of them, row by row.
+    /// By pair.
     cells: Vec<Cell>,
-    rows: Vec<Row>,
     tally: Tally,
     observed: ObservedFeed,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    is_lost: bool,
-}
-
 impl Audit {
     /// An audit without connections.
-    ///
-    /// `connections_expected` only sizes the table. Cost: 16 bytes per connection and symbol.
     #[must_use]
-    pub fn new(symbol_count: u16, connections_expected: u32) -> Self {
-        let rows = connections_expected as usize;
+    pub fn new(symbol_count: u16) -> Self {
         Self {
-            symbol_count,
-            cells: Vec::with_capacity(rows * usize::from(symbol_count)),
-            rows: Vec::with_capacity(rows),
+            cells: Vec::new(),
             tally: Tally::default(),
             observed: ObservedFeed::new(symbol_count),
         }
     }
 
-    /// Takes in a connection that was subscribed before the window opens.
-    pub fn add_connection(&mut self) -> RowIndex {
-        let row = u32::try_from(self.rows.len()).expect("fewer connections than descriptors");
-        self.rows.push(Row { is_lost: false });
-        self.cells.resize(
-            self.cells.len() + usize::from(self.symbol_count),
-            Cell::default(),
-        );
-        RowIndex(row)
-    }
-
-    /// Notes that a connection ended before the run did. It stays owed all values of the window.
-    pub fn lose_connection(&mut self, row: RowIndex) {
-        self.rows[row.as_usize()].is_lost = true;
+    /// Makes room for all `pairs`, of connections that were subscribed before the window opens. Cost: 16
+    /// bytes per pair.
+    pub fn grow(&mut self, pairs: &Pairs) {
+        self.cells.resize(pairs.len(), Cell::default());
     }
 
     /// Judges one received value. Cost: one cell, no allocation.
-    pub fn handle_value(&mut self, row: RowIndex, value: Value, rules: &Rules) -> Sighting {
+    pub fn handle_value(&mut self, pair: PairIndex, value: Value, rules: &Rules) -> Sighting {
         let (Some(counter), Some(intended)) = (value.counter, value.intended) else {
             self.tally.uncounted += 1;
             return Sighting::Uncounted;
@@ -161,8 +130,7 @@ impl Audit {
             self.tally.outside_window += 1;
             return Sighting::Outside;
         }
-        let cell = row.as_usize() * usize::from(self.symbol_count) + value.symbol.as_usize();
-        match self.cells[cell].handle_counter(counter) {
+        match self.cells[pair.as_usize()].handle_counter(counter) {
             Step::Ahead => Sighting::Delivered,
             Step::Late => {
                 self.tally.reorders += 1;
@@ -185,22 +153,20 @@ impl Audit {
         &self.observed
     }
 
-    fn settle(&self, expectation: &Expectation, delivery: &mut Delivery) {
+    fn settle(&self, pairs: &Pairs, expectation: &Expectation, delivery: &mut Delivery) {
         delivery.add_tally(&self.tally);
-        for (row, cells) in self
-            .rows
-            .iter()
-            .zip(self.cells.chunks(usize::from(self.symbol_count)))
-        {
-            for (range, cell) in expectation.ranges().iter().zip(cells) {
-                let Some(range) = range else { continue };
-                let account = cell.settle(*range);
+        for (is_lost, row) in pairs.rows() {
+            for (pair, symbol) in row {
+                let Some(range) = expectation.range(symbol) else {
+                    continue;
+                };
+                let account = self.cells[pair.as_usize()].settle(range);
                 delivery.expected += account.expected;
                 delivery.delivered += account.delivered;
                 delivery.missing_in_gaps += account.missing_in_gaps;
                 delivery.missing_at_end += account.missing_at_end;
                 delivery.silent_pairs += u64::from(account.delivered == 0);
-                if row.is_lost {
+                if is_lost {
                     delivery.missing_on_lost_connections += account.expected - account.delivered;
                 }
             }
@@ -249,10 +215,13 @@ impl Delivery {
 
 /// Compares what all threads saw with what was to be seen.
 #[must_use]
-pub fn settle(audits: &[&Audit], expectation: &Expectation) -> Delivery {
+pub fn settle<'a>(
+    audits: impl IntoIterator<Item = (&'a Pairs, &'a Audit)>,
+    expectation: &Expectation,
+) -> Delivery {
     let mut delivery = Delivery::default();
-    for audit in audits {
-        audit.settle(expectation, &mut delivery);
+    for (pairs, audit) in audits {
+        audit.settle(pairs, expectation, &mut delivery);
     }
     assert_eq!(
         delivery.expected,
@@ -291,17 +260,31 @@ mod tests {
         }
     }
 
+    /// Two connections that ask for one symbol.
+    fn two() -> (Pairs, Audit, [PairIndex; 2]) {
+        let (mut pairs, mut audit) = (Pairs::common(1), Audit::new(1));
+        let found = [(); 2].map(|()| {
+            let row = pairs.add(&[]);
+            pairs.find(row, SymbolIndex(0)).unwrap()
+        });
+        audit.grow(&pairs);
+        (pairs, audit, found)
+    }
+
+    fn settle_observed(pairs: &Pairs, audit: &Audit) -> Delivery {
+        settle([(pairs, audit)], &Expectation::observed([audit.observed()]))
+    }
+
     /// One connection and symbol gets these counters; another connection gets all of 5 ..= 24.
     fn check(counters: &[u64]) -> Delivery {
-        let mut audit = Audit::new(1, 2);
-        let (faulty, whole) = (audit.add_connection(), audit.add_connection());
+        let (pairs, mut audit, [faulty, whole]) = two();
         for counter in 5..=24 {
             audit.handle_value(whole, value(0, counter), &OBSERVING);
         }
         for &counter in counters {
             audit.handle_value(faulty, value(0, counter), &OBSERVING);
         }
-        let delivery = settle(&[&audit], &Expectation::observed([audit.observed()]));
+        let delivery = settle_observed(&pairs, &audit);
         assert_eq!(delivery.expected, 20);
         Delivery {
             expected: 10,
@@ -345,14 +328,16 @@ mod tests {
 
     #[test]
     fn the_missing_of_a_lost_connection_are_told() {
-        let mut audit = Audit::new(1, 2);
-        let (lost, whole) = (audit.add_connection(), audit.add_connection());
+        let (mut pairs, mut audit) = (Pairs::common(1), Audit::new(1));
+        let rows = [pairs.add(&[]), pairs.add(&[])];
+        audit.grow(&pairs);
+        let [lost, whole] = rows.map(|row| pairs.find(row, SymbolIndex(0)).unwrap());
         audit.handle_value(lost, value(0, 10), &OBSERVING);
-        audit.lose_connection(lost);
+        pairs.lose(rows[0]);
         for counter in 10..=19 {
             audit.handle_value(whole, value(0, counter), &OBSERVING);
         }
-        let delivery = settle(&[&audit], &Expectation::observed([audit.observed()]));
+        let delivery = settle_observed(&pairs, &audit);
         assert_eq!(
             (delivery.missing(), delivery.missing_on_lost_connections),
             (9, 9)
@@ -372,42 +357,41 @@ mod tests {
             bounds: BOUNDS,
             schedule: Some(schedule),
         };
-        let mut audit = Audit::new(1, 1);
-        let row = audit.add_connection();
+        let (pairs, mut audit, [pair, _]) = two();
         assert_eq!(
-            audit.handle_value(row, value(0, 10), &rules),
+            audit.handle_value(pair, value(0, 10), &rules),
             Sighting::Delivered
         );
         let changed = Value {
             counter: Some(99),
             ..value(0, 11)
         };
-        assert_eq!(audit.handle_value(row, changed, &rules), Sighting::Foreign);
-        let expectation = Expectation::scheduled(&schedule, BOUNDS, schedule.total());
-        let delivery = settle(&[&audit], &expectation);
+        assert_eq!(audit.handle_value(pair, changed, &rules), Sighting::Foreign);
+        let indices = schedule.indices(BOUNDS, schedule.total());
+        let expectation = Expectation::scheduled(&schedule, &indices);
+        let delivery = settle([(&pairs, &audit)], &expectation);
         assert_eq!(
             (
                 delivery.expected,
                 delivery.delivered,
                 delivery.tally.foreign
             ),
-            (10, 1, 1)
+            (20, 1, 1)
         );
     }
 
     #[test]
     fn values_without_counter_or_time_are_only_counted() {
-        let mut audit = Audit::new(1, 1);
-        let row = audit.add_connection();
+        let (pairs, mut audit, [pair, _]) = two();
         let bare = Value {
             counter: None,
             ..value(0, 11)
         };
         assert_eq!(
-            audit.handle_value(row, bare, &OBSERVING),
+            audit.handle_value(pair, bare, &OBSERVING),
             Sighting::Uncounted
         );
-        let delivery = settle(&[&audit], &Expectation::observed([audit.observed()]));
+        let delivery = settle_observed(&pairs, &audit);
         assert_eq!((delivery.expected, delivery.tally.uncounted), (0, 1));
     }
 }

@@ -1,13 +1,20 @@
-//! The two kinds of clients, kept apart from the dialer to the report: what slow ones do to themselves
-//! must not pass for what the server does to the others.
+//! The kinds of clients, kept apart from the dialer to the report: what slow ones do to themselves, or
+//! those that come and go, must not pass for what the server does to the others.
 
 /// How a client reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// At once.
     Healthy,
-    /// As [`crate::scenario::Slow`] says.
+    /// As [`crate::plan::Slow`] says.
     Slow,
+    /// At once, but not for long: as [`crate::plan::Churn`] says.
+    Churning,
+}
+
+impl Class {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Healthy, Self::Slow, Self::Churning];
 }
 
 /// One of each kind.
@@ -17,6 +24,8 @@ pub struct PerClass<T> {
     pub healthy: T,
     /// Of the slow ones.
     pub slow: T,
+    /// Of those that come and go.
+    pub churning: T,
 }
 
 impl<T> PerClass<T> {
@@ -25,6 +34,7 @@ impl<T> PerClass<T> {
         match class {
             Class::Healthy => &self.healthy,
             Class::Slow => &self.slow,
+            Class::Churning => &self.churning,
         }
     }
 
@@ -33,11 +43,7 @@ impl<T> PerClass<T> {
         match class {
             Class::Healthy => &mut self.healthy,
             Class::Slow => &mut self.slow,
+            Class::Churning => &mut self.churning,
         }
-    }
-
-    /// Both.
-    pub fn both(&self) -> [&T; 2] {
-        [&self.healthy, &self.slow]
     }
 }

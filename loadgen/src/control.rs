@@ -1,8 +1,9 @@
 //! What the threads of a run share: all of it.
 //!
 //! The coordinator writes window, schedule and the end; receive threads look at them once per turn.
-//! Each receive thread writes one [`Progress`], once per turn; only the coordinator reads those. Each
-//! figure stands alone (no thread infers one from another), so relaxed ordering is enough.
+//! Each receive thread writes one [`Progress`], once per turn; the coordinator reads those, and the
+//! publisher in a closed loop. Each figure stands alone (no thread infers one from another), so
+//! relaxed ordering is enough.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -53,8 +54,21 @@ impl Control {
         for progress in &self.progress {
             sum.healthy.add(progress.healthy.read());
             sum.slow.add(progress.slow.read());
+            sum.churning.add(progress.churning.read());
         }
         sum
+    }
+
+    /// Publications that the clients have received, on average over those that are there: each counts
+    /// as far as its newest value.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        let mut sum = Received::default();
+        for progress in &self.progress {
+            sum.publications += progress.received_publications.load(Ordering::Relaxed);
+            sum.clients += progress.received_by.load(Ordering::Relaxed);
+        }
+        sum.publications.checked_div(sum.clients).unwrap_or(0)
     }
 }
 
@@ -64,6 +78,18 @@ impl Control {
 pub struct Progress {
     healthy: ClassProgress,
     slow: ClassProgress,
+    churning: ClassProgress,
+    received_publications: AtomicU64,
+    received_by: AtomicU64,
+}
+
+/// How far the healthy clients of a thread are, together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Sum over clients of how many publications they have seen or passed by.
+    pub publications: u64,
+    /// How many clients that is.
+    pub clients: u64,
 }
 
 #[derive(Debug, Default)]
@@ -71,14 +97,19 @@ struct ClassProgress {
     established: AtomicU64,
     failed: AtomicU64,
     lost: AtomicU64,
+    left: AtomicU64,
     delivered: AtomicU64,
 }
 
 impl Progress {
     /// Publishes the figures of a thread.
-    pub fn publish(&self, figures: PerClass<Figures>) {
+    pub fn publish(&self, figures: PerClass<Figures>, received: Received) {
         self.healthy.publish(figures.healthy);
         self.slow.publish(figures.slow);
+        self.churning.publish(figures.churning);
+        self.received_publications
+            .store(received.publications, Ordering::Relaxed);
+        self.received_by.store(received.clients, Ordering::Relaxed);
     }
 }
 
@@ -88,6 +119,7 @@ impl ClassProgress {
             .store(figures.established, Ordering::Relaxed);
         self.failed.store(figures.failed, Ordering::Relaxed);
         self.lost.store(figures.lost, Ordering::Relaxed);
+        self.left.store(figures.left, Ordering::Relaxed);
         self.delivered.store(figures.delivered, Ordering::Relaxed);
     }
 
@@ -96,6 +128,7 @@ impl ClassProgress {
             established: self.established.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
+            left: self.left.load(Ordering::Relaxed),
             delivered: self.delivered.load(Ordering::Relaxed),
         }
     }
@@ -108,8 +141,11 @@ pub struct Figures {
     pub established: u64,
     /// Connections that did not get that far.
     pub failed: u64,
-    /// Established connections that ended before the run did. `lost <= established`.
+    /// Established connections that ended before the run did and did not come back.
+    /// `lost + left <= established`.
     pub lost: u64,
+    /// Established connections that left because their time was over, or that are away in a storm.
+    pub left: u64,
     /// Values of the window that arrived, without duplicates.
     pub delivered: u64,
 }
@@ -119,13 +155,14 @@ impl Figures {
     #[must_use]
     pub const fn up(&self) -> u64 {
         // Read one after the other from threads that go on: for a moment they may not agree.
-        self.established.saturating_sub(self.lost)
+        self.established.saturating_sub(self.lost + self.left)
     }
 
     const fn add(&mut self, other: Self) {
         self.established += other.established;
         self.failed += other.failed;
         self.lost += other.lost;
+        self.left += other.left;
         self.delivered += other.delivered;
     }
 }
@@ -137,7 +174,7 @@ impl PerClass<Figures> {
         self.established() + self.healthy.failed + self.slow.failed
     }
 
-    /// Connections of both classes that got their answer to `subscribe`.
+    /// Connections of the classes that stay that got their answer to `subscribe`.
     #[must_use]
     pub const fn established(&self) -> u64 {
         self.healthy.established + self.slow.established

@@ -7,17 +7,14 @@
 
 use serde::Serialize;
 
-use crate::audit::{Expectation, RowIndex};
-use crate::symbols::SymbolIndex;
+use crate::audit::Expectation;
+use crate::pairs::{PairIndex, Pairs};
 
 /// The newest counter of each pair of one receive thread.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Newest {
-    symbol_count: u16,
-    /// One row of `symbol_count` per connection, in the order of the audit's rows; 0 where none came.
+    /// By pair; 0 where none came.
     counters: Vec<u64>,
-    /// By row: the connection ended before the run did.
-    is_lost: Vec<bool>,
 }
 
 /// The result, over the connections that are still there.
@@ -33,43 +30,26 @@ pub struct Finality {
 }
 
 impl Newest {
-    /// Without connections. Cost: 8 bytes per connection and symbol.
-    #[must_use]
-    pub fn new(symbol_count: u16) -> Self {
-        Self {
-            symbol_count,
-            counters: Vec::new(),
-            is_lost: Vec::new(),
-        }
-    }
-
-    /// Takes in the connection that the audit took in last: both have the same rows.
-    pub fn add_connection(&mut self) {
-        self.is_lost.push(false);
-        let len = self.counters.len() + usize::from(self.symbol_count);
-        self.counters.resize(len, 0);
-    }
-
-    /// Leaves a connection out.
-    pub fn lose_connection(&mut self, row: RowIndex) {
-        self.is_lost[row.as_usize()] = true;
+    /// Makes room for all `pairs`. Cost: 8 bytes per pair.
+    pub fn grow(&mut self, pairs: &Pairs) {
+        self.counters.resize(pairs.len(), 0);
     }
 
     /// Notes a value of any time.
-    pub fn handle_counter(&mut self, row: RowIndex, symbol: SymbolIndex, counter: u64) {
-        let first = row.as_usize() * usize::from(self.symbol_count);
-        let newest = &mut self.counters[first + symbol.as_usize()];
+    pub fn handle_counter(&mut self, pair: PairIndex, counter: u64) {
+        let newest = &mut self.counters[pair.as_usize()];
         *newest = counter.max(*newest);
     }
 
     /// Compares with what was published, adding to `finality`.
-    pub fn settle(&self, published: &Expectation, finality: &mut Finality) {
-        let rows = self.counters.chunks(usize::from(self.symbol_count));
-        for (counters, _) in rows.zip(&self.is_lost).filter(|(_, is_lost)| !**is_lost) {
+    pub fn settle(&self, pairs: &Pairs, published: &Expectation, finality: &mut Finality) {
+        for (_, row) in pairs.rows().filter(|(is_lost, _)| !is_lost) {
             finality.connections += 1;
-            for (&counter, range) in counters.iter().zip(published.ranges()) {
-                let Some(range) = range else { continue };
-                if counter >= range.last {
+            for (pair, symbol) in row {
+                let Some(range) = published.range(symbol) else {
+                    continue;
+                };
+                if self.counters[pair.as_usize()] >= range.last {
                     finality.pairs_final += 1;
                 } else {
                     finality.pairs_not_final += 1;
@@ -85,9 +65,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::audit::Audit;
     use crate::clock::UnixMicros;
     use crate::schedule::{Pace, Schedule};
+    use crate::symbols::SymbolIndex;
 
     #[test]
     fn pairs_of_connections_still_there_are_compared_with_the_last_publication() {
@@ -97,20 +77,18 @@ mod tests {
             symbol_count: 2,
         };
         let schedule = Schedule::new(UnixMicros::new(0), Duration::from_secs(1), pace);
-        let published = Expectation::published(&schedule, 9);
+        let published = Expectation::scheduled(&schedule, &(0..9));
         // Nine publications: five of the first symbol, four of the second.
-        let (mut audit, mut newest) = (Audit::new(2, 3), Newest::new(2));
-        let rows = [(); 3].map(|()| {
-            newest.add_connection();
-            audit.add_connection()
-        });
-        newest.handle_counter(rows[0], SymbolIndex(0), 5);
-        newest.handle_counter(rows[0], SymbolIndex(1), 4);
-        newest.handle_counter(rows[0], SymbolIndex(1), 3);
-        newest.handle_counter(rows[1], SymbolIndex(0), 4);
-        newest.lose_connection(rows[2]);
+        let (mut pairs, mut newest) = (Pairs::common(2), Newest::default());
+        let rows = [(); 3].map(|()| pairs.add(&[]));
+        newest.grow(&pairs);
+        for (row, symbol, counter) in [(0, 0, 5), (0, 1, 4), (0, 1, 3), (1, 0, 4)] {
+            let pair = pairs.find(rows[row], SymbolIndex(symbol)).unwrap();
+            newest.handle_counter(pair, counter);
+        }
+        pairs.lose(rows[2]);
         let mut finality = Finality::default();
-        newest.settle(&published, &mut finality);
+        newest.settle(&pairs, &published, &mut finality);
         assert_eq!(
             finality,
             Finality {

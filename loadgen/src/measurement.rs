@@ -8,12 +8,15 @@ use crate::class::{Class, PerClass};
 use crate::clock::UnixMicros;
 use crate::control::Figures;
 use crate::finality::Finality;
+use crate::plan::{Plan, Population, Slow};
 use crate::publisher::PublisherRecord;
-use crate::receiver::{Measured, ThreadUse};
+use crate::receiver::{Measured, StormRecord, ThreadUse};
 use crate::recorder::{Recorder, Times};
-use crate::scenario::Slow;
 use crate::schedule::Schedule;
-use crate::verdict::{AuditBasis, Facts};
+use crate::server_process::{ServerUse, growth_bytes_per_hour};
+use crate::timeline::Sample;
+use crate::verdict::{AuditBasis, Facts, StormFacts};
+use crate::verify::{Verification, Verifier};
 use crate::window::Bounds;
 
 /// Everything that a run brought; of the healthy clients where nothing else is said.
@@ -29,6 +32,14 @@ pub struct Measurement {
     pub account: Balance,
     /// All receive threads together.
     pub recorder: Recorder,
+    /// Latency of the whole window.
+    pub latency: Times,
+    /// Byte for byte, when that was asked.
+    pub verification: Option<Verification>,
+    /// Clients that came and went, when there were some.
+    pub churn: Option<Recorder>,
+    /// Those that were cut, when a storm was planned.
+    pub storm: Option<StormRecord>,
     /// Work between two kernel visits of a receive thread.
     pub turns: Times,
     /// The slow clients, when there are some.
@@ -62,6 +73,10 @@ pub struct Coordinated {
     pub grace: Duration,
     /// Connections.
     pub figures: PerClass<Figures>,
+    /// One per interval of the window.
+    pub samples: Vec<Sample>,
+    /// The server's processes, when they are known.
+    pub server: Option<ServerMeasurement>,
     /// The window, as it was in the end.
     pub bounds: Bounds,
     /// CPU time of the whole process over the window's length, in percent of one CPU.
@@ -70,30 +85,86 @@ pub struct Coordinated {
     pub kernel: String,
 }
 
+impl Coordinated {
+    /// Length of the window, as it was in the end.
+    #[must_use]
+    pub fn measured(&self) -> Duration {
+        if self.bounds.is_measurable() {
+            self.bounds.end.since(self.bounds.start)
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
+/// What the server's processes took; later figures are missing when one of them ended.
+#[derive(Clone, Debug, Default)]
+pub struct ServerMeasurement {
+    /// As they were named.
+    pub pids: Vec<u32>,
+    /// Command line of the first.
+    pub command: Option<String>,
+    /// Before any client connected.
+    pub before: Option<ServerUse>,
+    /// When the window opened.
+    pub start: Option<ServerUse>,
+    /// When it closed.
+    pub end: Option<ServerUse>,
+    /// Time between those two.
+    pub span: Duration,
+    /// Resident memory over the window: time since its start, bytes.
+    pub rss: Vec<(Duration, u64)>,
+}
+
+impl ServerMeasurement {
+    /// CPU over the window, in percent of one CPU.
+    #[must_use]
+    pub fn cpu_percent(&self) -> Option<f64> {
+        let used = self.end?.cpu.saturating_sub(self.start?.cpu);
+        let wall = self.span.as_secs_f64();
+        (wall > 0.0).then(|| 100.0 * used.as_secs_f64() / wall)
+    }
+
+    /// Memory that the connections brought, per connection.
+    #[must_use]
+    pub fn bytes_per_connection(&self, connections: u64) -> Option<f64> {
+        let grown = self.end?.rss_bytes as f64 - self.before?.rss_bytes as f64;
+        (connections > 0).then(|| grown / connections as f64)
+    }
+
+    /// Slope of the resident memory over the window, without its first tenth, in which caches fill.
+    #[must_use]
+    pub fn growth_bytes_per_hour(&self) -> Option<f64> {
+        growth_bytes_per_hour(&self.rss[self.rss.len() / 10..])
+    }
+}
+
 impl Measurement {
     /// Brings the parts together and settles audit, account and finality.
     #[must_use]
     pub fn gather(
         coordinated: Coordinated,
-        slow: Option<Slow>,
+        population: &Population,
         parts: &[Measured],
         published: Option<(&Schedule, PublisherRecord)>,
     ) -> Self {
         let of_class = |class| parts.iter().map(move |part| part.records.get(class));
         let of_both = || of_class(Class::Healthy).chain(of_class(Class::Slow));
         let expectation = match &published {
+            Some((schedule, record)) if schedule.is_closed_loop() => {
+                Expectation::scheduled(schedule, &(record.before_window..record.published))
+            }
             Some((schedule, record)) => {
-                Expectation::scheduled(schedule, coordinated.bounds, record.published)
+                let indices = schedule.indices(coordinated.bounds, record.published);
+                Expectation::scheduled(schedule, &indices)
             }
             None => Expectation::observed(of_both().map(|records| records.audit.observed())),
         };
-        let audits: Vec<_> = of_class(Class::Healthy)
-            .map(|records| &records.audit)
-            .collect();
-        let delivery = settle(&audits, &expectation);
-        let newest = account::newest(of_both().map(|records| &records.account));
+        let audits = of_class(Class::Healthy).map(|records| (&records.pairs, &records.audit));
+        let delivery = settle(audits, &expectation);
+        let newest = account::newest(of_both().map(|records| (&records.pairs, &records.account)));
         let balance = |class| {
-            let accounts = of_class(class).map(|records| &records.account);
+            let accounts = of_class(class).map(|records| (&records.pairs, &records.account));
             account::settle(accounts, &newest)
         };
         let recorder = |class| {
@@ -104,26 +175,46 @@ impl Measurement {
         let finality = || {
             let all = published
                 .as_ref()
-                .map(|(schedule, record)| Expectation::published(schedule, record.published));
+                .map(|(schedule, record)| Expectation::scheduled(schedule, &(0..record.published)));
             let mut finality = Finality::default();
-            for newest in of_class(Class::Slow).filter_map(|records| records.newest.as_ref()) {
-                newest.settle(all.as_ref().unwrap_or(&expectation), &mut finality);
+            for records in of_class(Class::Slow) {
+                if let Some(newest) = &records.newest {
+                    let published = all.as_ref().unwrap_or(&expectation);
+                    newest.settle(&records.pairs, published, &mut finality);
+                }
             }
             finality
         };
-        let slow = slow.map(|plan| SlowMeasurement {
+        let slow = population.slow.map(|plan| SlowMeasurement {
             plan,
             recorder: recorder(Class::Slow),
             thawed: plan.thaws.then(|| (balance(Class::Slow), finality())),
         });
         let mut turns = Times::default();
         parts.iter().for_each(|part| turns.merge(&part.turns));
+        let storm = population.storm.map(|_| {
+            let mut storm = StormRecord::default();
+            parts.iter().for_each(|part| storm.merge(&part.storm));
+            storm
+        });
+        let verifiers = of_both().filter_map(|records| records.verifier.as_ref());
+        let verification = verifiers
+            .map(Verifier::verification)
+            .reduce(|mut all, one| {
+                all.merge(one);
+                all
+            });
+        let healthy = recorder(Class::Healthy);
         Self {
             coordinated,
             basis: basis(published.is_some(), &delivery),
             delivery,
             account: balance(Class::Healthy),
-            recorder: recorder(Class::Healthy),
+            latency: healthy.timeline.latency(),
+            recorder: healthy,
+            verification,
+            churn: population.churn.map(|_| recorder(Class::Churning)),
+            storm,
             turns,
             slow,
             threads: parts.iter().map(|part| part.thread).collect(),
@@ -133,7 +224,7 @@ impl Measurement {
 
     /// What the targets are compared with.
     #[must_use]
-    pub fn facts(&self, asked: u64) -> Facts {
+    pub fn facts(&self, plan: &Plan) -> Facts {
         let p99 = |times: &Times| times.percentile_micros(99.0).map(Duration::from_micros);
         let figures = self.coordinated.figures;
         let established = figures.established();
@@ -142,8 +233,9 @@ impl Measurement {
         let asked = if self.coordinated.is_interrupted {
             figures.settled()
         } else {
-            asked
+            plan.population.connections.into()
         };
+        let server = self.coordinated.server.as_ref();
         let demands = self
             .threads
             .iter()
@@ -151,6 +243,20 @@ impl Measurement {
         Facts {
             asked,
             established,
+            lost: figures.healthy.lost,
+            expects_values: plan.expects_values,
+            is_closed_loop: plan.load.as_ref().is_some_and(|load| load.window.is_some()),
+            storm: self.storm.as_ref().map(|storm| StormFacts {
+                cut: storm.cut,
+                recovered: storm.recovered.count(),
+                slowest: storm.recovered.max_micros().map(Duration::from_micros),
+            }),
+            connection_bytes: server.and_then(|server| server.bytes_per_connection(established)),
+            growth_bytes_per_hour: server.and_then(ServerMeasurement::growth_bytes_per_hour),
+            measured: self.coordinated.measured(),
+            changed: self
+                .verification
+                .map_or(0, |verification| verification.changed),
             basis: self.basis,
             delivery: self.delivery,
             account: thawed.map_or(self.account, |(slow, _)| self.account.plus(slow)),
@@ -158,7 +264,7 @@ impl Measurement {
             slow_finality: thawed.map(|(_, finality)| finality),
             grace: self.coordinated.grace,
             malformed: self.recorder.messages.malformed,
-            latency_p99: p99(&self.recorder.latency),
+            latency_p99: p99(&self.latency),
             before_intended: self.recorder.before_intended,
             receive_demand_percent_max: demands.reduce(f64::max),
             receive_turn_p99: p99(&self.turns),
@@ -166,6 +272,10 @@ impl Measurement {
                 .publisher
                 .as_ref()
                 .and_then(|record| p99(&record.lateness)),
+            publisher_demand_percent: self
+                .publisher
+                .as_ref()
+                .and_then(|record| record.demand_percent),
             publisher_failure: self
                 .publisher
                 .as_ref()

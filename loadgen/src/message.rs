@@ -40,8 +40,10 @@ pub struct Told {
 /// What was heard. A batch is heard value by value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// A value.
+    /// A value in a message of its own.
     Value(Value),
+    /// A value in a batch.
+    BatchedValue(Value),
     /// A value of a symbol that was not asked for.
     UnaskedValue,
     /// The answer to `subscribe`, with the number of names that it rejects.
@@ -144,9 +146,12 @@ impl Reader {
                 let Some(updates) = message["updates"].as_array() else {
                     return hear(Heard::Malformed);
                 };
-                updates
-                    .iter()
-                    .for_each(|update| hear(self.parsed_value(update)));
+                for update in updates {
+                    hear(match self.parsed_value(update) {
+                        Heard::Value(value) => Heard::BatchedValue(value),
+                        heard => heard,
+                    });
+                }
             }
             Some("subscribed") => {
                 let rejected = message["rejected"].as_array().map_or(0, Vec::len);
@@ -241,6 +246,13 @@ mod tests {
         })
     }
 
+    fn batched(symbol: u16, counter: u64, sent_us: u64) -> Heard {
+        match value(symbol, counter, sent_us) {
+            Heard::Value(value) => Heard::BatchedValue(value),
+            heard => heard,
+        }
+    }
+
     fn told(symbol: u16, count: u64, to: u64) -> Heard {
         let symbol = SymbolIndex(symbol);
         Heard::Told(Told { symbol, count, to })
@@ -254,7 +266,7 @@ mod tests {
         );
         check(
             r#"{"type":"batch_update","updates":[{"symbol":"TCS","data":{"n":3,"sentUs":4}},{"symbol":"AAPL","data":{"n":5,"sentUs":6}}]}"#,
-            &[value(0, 3, 4), value(1, 5, 6)],
+            &[batched(0, 3, 4), batched(1, 5, 6)],
         );
         check(
             r#"{"type":"price_update","symbol":"\u0054CS","data":{"n":1,"sentUs":2}}"#,

@@ -11,31 +11,25 @@ const TICK_HUNDREDTHS: u64 = 5;
 /// Where every price starts, in ticks: 2450.50.
 const PRICE_START_TICKS: u64 = 245_050 / TICK_HUNDREDTHS;
 
-/// Prices stay this close to their start, in ticks.
+/// Between the lowest price and the highest, in ticks.
 const PRICE_SPREAD_TICKS: u64 = 20_000;
 
 const _: () = assert!(PRICE_SPREAD_TICKS < PRICE_START_TICKS);
 
-/// Builds payloads; prices wander, the same in every run.
+/// Builds payloads. Each follows from its publication alone, so that whoever receives it can build it
+/// again and compare ([`crate::verify`]).
 #[derive(Debug)]
 pub struct PayloadBuilder {
     symbols: Symbols,
-    /// Ticks per symbol.
-    prices: Vec<u64>,
-    /// State of a xorshift generator; never 0.
-    random: u64,
     payload_bytes: usize,
 }
 
 impl PayloadBuilder {
     /// Payloads of `payload_bytes`, or what the fields need if that is more.
     #[must_use]
-    pub fn new(symbols: Symbols, payload_bytes: usize) -> Self {
-        let prices = vec![PRICE_START_TICKS; symbols.names().len()];
+    pub const fn new(symbols: Symbols, payload_bytes: usize) -> Self {
         Self {
             symbols,
-            prices,
-            random: 0x9e37_79b9_7f4a_7c15,
             payload_bytes,
         }
     }
@@ -44,9 +38,9 @@ impl PayloadBuilder {
     ///
     /// The intended time goes into the value, not the time of sending: who reads it measures from when
     /// the value was due.
-    pub fn build(&mut self, publication: Publication, out: &mut Vec<u8>) {
+    pub fn build(&self, publication: Publication, out: &mut Vec<u8>) {
         out.clear();
-        let (price, volume) = self.trade(publication);
+        let (price, volume) = trade(publication);
         let symbol = &self.symbols.names()[publication.symbol.as_usize()];
         let (start, hundredths) = (PRICE_START_TICKS * TICK_HUNDREDTHS, price * TICK_HUNDREDTHS);
         let change = hundredths.abs_diff(start);
@@ -77,20 +71,25 @@ impl PayloadBuilder {
         publication.intended.timestamp().append_to(out);
         out.extend_from_slice(END);
     }
+}
 
-    /// The next price in ticks, and a volume.
-    fn trade(&mut self, publication: Publication) -> (u64, u64) {
-        // Marsaglia, Xorshift RNGs (2003), the triple 13, 7, 17.
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        let price = &mut self.prices[publication.symbol.as_usize()];
-        let low = PRICE_START_TICKS - PRICE_SPREAD_TICKS;
-        // Between 10 ticks down and 10 up.
-        let moved = *price + self.random % 21 - 10;
-        *price = moved.clamp(low, PRICE_START_TICKS + PRICE_SPREAD_TICKS);
-        (*price, self.random % 100_000)
-    }
+/// A price in ticks that goes up and down with a jitter of ten ticks, and a volume.
+fn trade(publication: Publication) -> (u64, u64) {
+    /// Counters from one low to the next.
+    const PERIOD: u64 = 2_000;
+    let at = (publication.counter + 97 * u64::from(publication.symbol.0)) % PERIOD;
+    let height = at.min(PERIOD - at) * 2 * PRICE_SPREAD_TICKS / PERIOD;
+    let jitter = mix(publication.counter << 16 | u64::from(publication.symbol.0));
+    let price = PRICE_START_TICKS - PRICE_SPREAD_TICKS / 2 + height + jitter % 21 - 10;
+    (price, (jitter >> 32) % 100_000)
+}
+
+/// Finalizer of SplitMix64 (Steele, Lea, Flood 2014).
+const fn mix(mut x: u64) -> u64 {
+    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }
 
 #[cfg(test)]
@@ -101,7 +100,7 @@ mod tests {
     use crate::symbols::SymbolIndex;
 
     fn payload(payload_bytes: usize, counter: u64) -> Vec<u8> {
-        let mut builder = PayloadBuilder::new("TCS,AAPL".parse().unwrap(), payload_bytes);
+        let builder = PayloadBuilder::new("TCS,AAPL".parse().unwrap(), payload_bytes);
         let mut out = Vec::new();
         let intended = UnixMicros::new(1_763_670_000_123_456);
         builder.build(
@@ -144,10 +143,9 @@ mod tests {
 
     #[test]
     fn prices_wander_within_their_spread() {
-        let mut builder = PayloadBuilder::new("TCS".parse().unwrap(), 0);
         let mut seen = std::collections::BTreeSet::new();
         for counter in 1..100_000 {
-            let (price, _) = builder.trade(Publication {
+            let (price, _) = trade(Publication {
                 intended: UnixMicros::new(1),
                 symbol: SymbolIndex(0),
                 counter,

@@ -63,7 +63,12 @@ impl ProgressLine {
     }
 }
 
-fn message(PerClass { healthy, slow }: PerClass<Figures>) -> String {
+fn message(figures: PerClass<Figures>) -> String {
+    let PerClass {
+        healthy,
+        slow,
+        churning,
+    } = figures;
     let mut message = format!(
         "{} up, {} failed, {} lost, {} delivered",
         healthy.up(),
@@ -78,6 +83,15 @@ fn message(PerClass { healthy, slow }: PerClass<Figures>) -> String {
             slow.failed,
             slow.lost
         );
+    }
+    if churning != Figures::default() {
+        message += &format!(
+            "; come and go: {} so far, {} failed",
+            churning.established, churning.failed
+        );
+    }
+    if healthy.left > 0 {
+        message += &format!("; {} away", healthy.left);
     }
     message
 }
@@ -94,14 +108,19 @@ mod tests {
             delivered: 70,
             ..Figures::default()
         };
-        let slow = Figures::default();
-        let alone = message(PerClass { healthy, slow });
+        let none = Figures::default();
+        let figures = |slow| PerClass {
+            healthy,
+            slow,
+            churning: none,
+        };
+        let alone = message(figures(none));
         assert_eq!(alone, "7 up, 0 failed, 1 lost, 70 delivered");
         let slow = Figures {
             established: 2,
-            ..slow
+            ..none
         };
-        let both = message(PerClass { healthy, slow });
+        let both = message(figures(slow));
         assert_eq!(both, format!("{alone}; slow: 2 up, 0 failed, 0 lost"));
     }
 }

@@ -10,6 +10,11 @@
 //!      └── timer ◄───────┘ lateness = handed to the client − intended
 //! ```
 //!
+//! In a closed loop ([`Load::window`]) there is no schedule: the next publications are due when fewer
+//! than the window's are under way to the clients, by what these say of their progress
+//! ([`crate::control`]). When nothing moves for [`STUCK`], what is under way counts as lost, so that a
+//! server that loses values can't stop the run.
+//!
 //! When it falls behind it sends at once what is overdue and records the lateness; no time is moved.
 //! Pipelines without reply are bounded (`UNANSWERED_MAX`): beyond that Redis does not keep up, the
 //! publisher waits for it, and its lateness says so.
@@ -22,6 +27,8 @@ mod timer;
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
+use std::num::NonZeroU32;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -36,8 +43,8 @@ use self::timer::Timer;
 use crate::clock::{self, UnixMicros};
 use crate::control::Control;
 use crate::payload::PayloadBuilder;
+use crate::plan::Load;
 use crate::recorder::Times;
-use crate::scenario::Load;
 use crate::schedule::Schedule;
 use crate::symbols::Symbols;
 
@@ -53,11 +60,23 @@ const REDIS_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the publisher looks whether the run was cut short.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
+/// How often a closed loop looks whether clients have made progress.
+const PROGRESS_LOOK: Duration = Duration::from_micros(300);
+
+/// After so long without progress, what is under way in a closed loop is given up.
+const STUCK: Duration = Duration::from_secs(1);
+
 /// What was published, and how punctually.
 #[derive(Clone, Debug, Default)]
 pub struct PublisherRecord {
     /// Publications that Redis acknowledged: the first so many of the schedule.
     pub published: u64,
+    /// In a closed loop, those that were handed over before the measuring window.
+    pub before_window: u64,
+    /// How often a closed loop had to give up what was under way.
+    pub given_up: u64,
+    /// Share of the time of publishing in which the publisher's thread ran or waited for its CPU, in percent.
+    pub demand_percent: Option<f64>,
     /// Of those, publications that reached no subscriber.
     pub unheard: u64,
     /// Time of handing to the client minus intended time, of all publications.
@@ -185,6 +204,8 @@ impl Publishing {
 struct Line {
     connection: MultiplexedConnection,
     channel: String,
+    window: Option<NonZeroU32>,
+    demand_before: Duration,
     payloads: PayloadBuilder,
     timer: Timer,
     /// Written by the tasks that await replies, too; all on one thread.
@@ -207,6 +228,8 @@ impl Line {
         Ok(Self {
             connection,
             channel: load.channel,
+            window: load.window,
+            demand_before: clock::thread_demand(),
             payloads: PayloadBuilder::new(symbols, load.payload_bytes),
             timer: Timer::new()?,
             record: Rc::default(),
@@ -214,8 +237,60 @@ impl Line {
         })
     }
 
-    /// Publishes the schedule up to the end of the window, which may be moved forward meanwhile.
     async fn publish(mut self, schedule: &Schedule, control: &Control) -> PublisherRecord {
+        match self.window {
+            None => self.publish_at_pace(schedule, control).await,
+            Some(window) => self.publish_on_demand(schedule, control, window).await,
+        }
+        // Of the whole publishing, warm-up included: the load is the same all the time.
+        let wall = clock::now().since(schedule.start()).as_secs_f64();
+        if wall > 0.0 {
+            let demand = clock::thread_demand().saturating_sub(self.demand_before);
+            let percent = 100.0 * demand.as_secs_f64() / wall;
+            self.record.borrow_mut().demand_percent = Some(percent);
+        }
+        self.finish().await
+    }
+
+    /// Keeps `window` publications under way up to the end of the measuring window.
+    async fn publish_on_demand(
+        &mut self,
+        schedule: &Schedule,
+        control: &Control,
+        window: NonZeroU32,
+    ) {
+        let window = u64::from(window.get());
+        // Publications before `lost` are given up.
+        let (mut next, mut lost) = (0, 0);
+        let mut moved = (0, clock::now());
+        while !self.has_failed() {
+            let (now, bounds) = (clock::now(), control.window.bounds());
+            if now >= bounds.end {
+                break;
+            }
+            if now < bounds.start {
+                self.record.borrow_mut().before_window = next;
+            }
+            let received = control.received().max(lost);
+            if received > moved.0 || received >= next {
+                moved = (received, now);
+            } else if now.since(moved.1) > STUCK {
+                lost = next;
+                self.record.borrow_mut().given_up += 1;
+                continue;
+            }
+            let end = (received + window).min(next + u64::from(PIPELINE_MAX));
+            if next < end {
+                self.send(schedule, next..end, now).await;
+                next = end;
+            } else {
+                self.sleep_until(now.plus(PROGRESS_LOOK)).await;
+            }
+        }
+    }
+
+    /// Publishes the schedule up to the end of the window, which may be moved forward meanwhile.
+    async fn publish_at_pace(&mut self, schedule: &Schedule, control: &Control) {
         let mut next = 0;
         while !self.has_failed() {
             let until = schedule.index_at(control.window.bounds().end);
@@ -226,30 +301,36 @@ impl Line {
             let due = schedule.index_at(now.plus(Duration::from_micros(1)));
             let end = due.min(until).min(next + u64::from(PIPELINE_MAX));
             if next < end {
-                self.send(schedule, next..end).await;
+                self.send(schedule, next..end, now).await;
                 next = end;
             } else {
                 let wake = schedule.intended(next).min(now.plus(LOOK_UP));
-                if let Err(error) = self.timer.sleep_until(wake).await {
-                    self.record.borrow_mut().failure = Some(format!("timer: {error}"));
-                }
+                self.sleep_until(wake).await;
             }
         }
-        self.finish().await
     }
 
-    /// Sends one pipeline and leaves its replies to a task.
-    async fn send(&mut self, schedule: &Schedule, indices: std::ops::Range<u64>) {
+    async fn sleep_until(&self, wake: UnixMicros) {
+        if let Err(error) = self.timer.sleep_until(wake).await {
+            self.record.borrow_mut().failure = Some(format!("timer: {error}"));
+        }
+    }
+
+    /// Sends one pipeline and leaves its replies to a task. `now` is the time of closed-loop values.
+    async fn send(&mut self, schedule: &Schedule, indices: Range<u64>, now: UnixMicros) {
         let mut pipeline = Pipeline::with_capacity(PIPELINE_MAX.into());
         let mut payload = Vec::new();
         for index in indices.clone() {
-            self.payloads
-                .build(schedule.publication(index), &mut payload);
+            let mut publication = schedule.publication(index);
+            if schedule.is_closed_loop() {
+                publication.intended = now;
+            }
+            self.payloads.build(publication, &mut payload);
             pipeline.cmd("PUBLISH").arg(&self.channel).arg(&payload);
         }
         let permit = self.unanswered.clone().acquire_owned().await;
         let handed = clock::now();
-        {
+        if !schedule.is_closed_loop() {
             let lateness = &mut self.record.borrow_mut().lateness;
             for index in indices.clone() {
                 lateness.record_micros(handed.micros_since(schedule.intended(index)));

@@ -13,12 +13,14 @@
 //! back within the turn. All clients send the same bytes, so requests are built once and shared.
 //!
 //! Slow clients ([`slow`]) are frozen while Live: the loop reads for them what is due, until they thaw.
+//! Clients that come and go leave when they have lived long enough; after a [`storm`] all come back.
 //!
 //! Holds: nothing from the network panics; every connection that was begun ends as established,
 //! failed, or (after the run's end) neither; a connection is `failed` or `lost` at most once.
 
 mod connection;
 mod demand;
+mod dialect;
 mod dialer;
 mod events;
 mod intake;
@@ -27,6 +29,7 @@ mod records;
 mod requests;
 mod session;
 mod slow;
+mod storm;
 
 use std::fmt;
 use std::time::Duration;
@@ -36,16 +39,19 @@ use tickwire_ring::{ConnectionKey, Errno, Event, Ring, RingConfig, SetupError, W
 use self::connection::{Connection, Ending, Stage};
 use self::demand::Demand;
 pub(crate) use self::dialer::CONNECTIONS_MAX;
-use self::dialer::Dialer;
+use self::dialer::{Dial, Dialer};
 use self::intake::Intake;
 pub use self::records::Records;
 use self::requests::Requests;
 use self::slow::Frost;
-use crate::class::{Class, PerClass};
+use self::storm::Storm;
+pub use self::storm::StormRecord;
+use crate::class::PerClass;
 use crate::clock::{self, UnixMicros};
 use crate::control::Control;
+use crate::interest::Interest;
+use crate::plan::Plan;
 use crate::recorder::Times;
-use crate::scenario::Plan;
 
 /// How long a thread sleeps without events; bounds how late it notices window and end.
 const SLEEP_MAX: Duration = Duration::from_millis(20);
@@ -60,6 +66,8 @@ pub struct Measured {
     pub records: PerClass<Records>,
     /// Work between two visits to the kernel: completions wait at most so long for us.
     pub turns: Times,
+    /// Those of its clients that were cut.
+    pub storm: StormRecord,
     /// What it took.
     pub thread: ThreadUse,
 }
@@ -110,25 +118,30 @@ pub fn run(thread: usize, plan: &Plan, control: &Control) -> Result<Measured, Re
     if let Some(core) = core {
         placement::run_on(&[core]).map_err(|errno| ReceiveError::Pin(core, errno))?;
     }
-    let connections = u32::try_from(plan.population.share(thread).len()).expect("a share of a u32");
-    let ring = Ring::new(&ring_config(connections)).map_err(ReceiveError::Setup)?;
+    let slots = Dialer::slots(plan, thread);
+    let ring = Ring::new(&ring_config(slots)).map_err(ReceiveError::Setup)?;
     let mut receiver = Receiver {
         ring,
         events: Vec::new(),
         dialer: Dialer::new(thread, plan),
         connections: Vec::new(),
         open: 0,
-        intake: Intake::new(plan, connections),
+        slots,
+        intake: Intake::new(plan),
         message: Vec::new(),
         requests: Requests::new(&plan.server, &plan.symbols),
+        interest: plan.interest.clone(),
+        symbol_count: plan.symbols.count(),
         frost: Frost::new(plan.population.slow),
+        storm: Storm::new(plan.population.storm),
         demand: Demand::default(),
     };
     let progress = &control.progress[thread];
     while !control.is_ending() {
         receiver.turn(control)?;
         receiver.connect();
-        progress.publish(receiver.intake.figures());
+        let (figures, received) = (receiver.intake.figures(), receiver.intake.received());
+        progress.publish(figures, received);
     }
     receiver.leave(control)?;
     Ok(receiver.finish(core))
@@ -157,11 +170,16 @@ struct Receiver {
     connections: Vec<Option<Connection>>,
     /// How many of them are `Some`.
     open: u32,
+    /// The most that there may be at once.
+    slots: u32,
     intake: Intake,
     /// Lent to the session that is fed; empty in between.
     message: Vec<u8>,
     requests: Requests,
+    interest: Interest,
+    symbol_count: u16,
     frost: Frost,
+    storm: Storm,
     demand: Demand,
 }
 
@@ -170,7 +188,7 @@ impl Receiver {
     fn turn(&mut self, control: &Control) -> Result<(), ReceiveError> {
         let rest = self
             .dialer
-            .rest()
+            .rest(clock::now())
             .map_or(SLEEP_MAX, |rest| rest.min(SLEEP_MAX));
         self.ring
             .enter(Wait::AtMost(rest))
@@ -185,6 +203,7 @@ impl Receiver {
         }
         self.events = events;
         self.attend_frozen();
+        self.attend_storm();
         if is_busy && self.intake.is_measured() {
             self.intake
                 .turns
@@ -193,25 +212,17 @@ impl Receiver {
         Ok(())
     }
 
-    /// Begins the connections that are due and gives up those that took too long.
+    /// Begins the connections that are due, ends those that have lived long enough, and gives up those
+    /// that took too long.
     fn connect(&mut self) {
-        let now = clock::now();
-        while let Some(number) = self.dialer.due(now) {
-            let class = self.dialer.class(number);
-            match self.dialer.dial(number) {
-                Ok(descriptor) => {
-                    let key = self
-                        .ring
-                        .adopt(descriptor)
-                        .expect("a slot for each connection");
-                    self.insert(key, class, now);
-                    self.dialer.begun(key, now);
-                    self.ring.await_writable(key);
-                }
-                Err(errno) => self
-                    .intake
-                    .failed(class, &Ending::Connect(errno).to_string()),
-            }
+        let (now, bounds) = (clock::now(), self.intake.bounds());
+        while self.open < self.slots
+            && let Some(dial) = self.dialer.due(now, bounds)
+        {
+            self.dial(dial, now);
+        }
+        while let Some(key) = self.dialer.leaves(now) {
+            self.let_go(key);
         }
         while let Some(key) = self.dialer.expired(now) {
             let stage = self.connection(key).map(|connection| connection.stage);
@@ -221,18 +232,64 @@ impl Receiver {
         }
     }
 
-    fn insert(&mut self, key: ConnectionKey, class: Class, dialed: UnixMicros) {
-        let slot = key.slot as usize;
+    fn dial(&mut self, dial: Dial, now: UnixMicros) {
+        let connect = &mut self.intake.recorder(dial.class).connect;
+        connect.dial_lateness.record(now.since(dial.due));
+        self.intake.storm.attempts += u64::from(dial.cut.is_some());
+        match self.dialer.dial(dial) {
+            Ok(descriptor) => {
+                let key = self
+                    .ring
+                    .adopt(descriptor)
+                    .expect("fewer are open than there are slots");
+                self.insert(Connection::new(key, dial, now));
+                self.dialer.begun(key, now);
+                self.ring.await_writable(key);
+            }
+            Err(errno) if dial.cut.is_some() => {
+                self.intake.storm.fail(&Ending::Connect(errno).to_string());
+                let attempt = dial.attempt + 1;
+                self.dialer.come_back(Dial { attempt, ..dial }, now);
+            }
+            Err(errno) => self
+                .intake
+                .failed(dial.class, &Ending::Connect(errno).to_string()),
+        }
+    }
+
+    fn insert(&mut self, connection: Connection) {
+        let slot = connection.key.slot as usize;
         if self.connections.len() <= slot {
             self.connections.resize_with(slot + 1, || None);
         }
-        self.connections[slot] = Some(Connection::new(key, class, dialed));
+        self.connections[slot] = Some(connection);
         self.open += 1;
+    }
+
+    /// Says goodbye to one that has lived long enough. When the server does not answer in time, the run's
+    /// end ends it.
+    fn let_go(&mut self, key: ConnectionKey) {
+        let goodbye = self.requests.goodbye.clone();
+        let Some(connection) = self.connection(key) else {
+            return;
+        };
+        if let Stage::Live(row) = connection.stage {
+            let class = connection.class;
+            connection.stage = Stage::Leaving(row);
+            connection.outbox.push(goodbye);
+            self.intake.left(class);
+            self.flush(key);
+        }
     }
 
     /// Ends all connections as the protocol asks, so that the server does not count resets.
     fn leave(&mut self, control: &Control) -> Result<(), ReceiveError> {
         self.intake.begin_leaving();
+        for connection in self.connections.iter_mut().flatten() {
+            if matches!(connection.stage, Stage::Live(_)) {
+                self.intake.note_silence(connection);
+            }
+        }
         let keys: Vec<_> = self
             .connections
             .iter()
@@ -265,7 +322,7 @@ impl Receiver {
     fn finish(self, core: Option<usize>) -> Measured {
         let counters = self.ring.counters();
         let demand_percent = self.demand.percent();
-        let (records, turns) = self.intake.finish();
+        let (records, turns, storm) = self.intake.finish();
         let thread = ThreadUse {
             core,
             demand_percent,
@@ -275,6 +332,7 @@ impl Receiver {
         Measured {
             records,
             turns,
+            storm,
             thread,
         }
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::clock::micros;
 use crate::message::Notice;
+use crate::timeline::Timeline;
 
 /// Why and how often.
 pub type Reasons = BTreeMap<String, u64>;
@@ -21,9 +22,11 @@ pub struct Times {
     histogram: Histogram<u64>,
 }
 
+/// The longest time that is told apart.
+const HOUR_MICROS: u64 = 3_600_000_000;
+
 impl Default for Times {
     fn default() -> Self {
-        const HOUR_MICROS: u64 = 3_600_000_000;
         let histogram = Histogram::new_with_bounds(1, HOUR_MICROS, 3);
         Self {
             histogram: histogram.expect("bounds and digits are within the crate's limits"),
@@ -32,9 +35,10 @@ impl Default for Times {
 }
 
 impl Times {
-    /// Records one.
-    pub fn record_micros(&mut self, micros: u64) {
+    /// Records one; `false` when it was longer than an hour.
+    pub fn record_micros(&mut self, micros: u64) -> bool {
         self.histogram.saturating_record(micros);
+        micros <= HOUR_MICROS
     }
 
     /// Records one.
@@ -65,6 +69,21 @@ impl Times {
     #[must_use]
     pub fn max_micros(&self) -> Option<u64> {
         (self.count() > 0).then(|| self.histogram.max())
+    }
+
+    /// The recorded buckets: (microseconds, how many), ascending.
+    #[must_use]
+    pub fn buckets(&self) -> Vec<(u64, u64)> {
+        self.histogram
+            .iter_recorded()
+            .map(|point| (point.value_iterated_to(), point.count_at_value()))
+            .collect()
+    }
+
+    /// For writers of formats.
+    #[must_use]
+    pub const fn histogram(&self) -> &Histogram<u64> {
+        &self.histogram
     }
 
     /// The mean; `None` without samples.
@@ -117,13 +136,46 @@ pub struct MessageCounts {
     pub parsed: u64,
 }
 
+/// How long connecting takes, and its parts.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectTimes {
+    /// TCP connect to the answer to `subscribe`.
+    pub whole: Times,
+    /// Until the kernel says that TCP is connected; it may say so before the server accepts.
+    pub tcp: Times,
+    /// From then until the response to the upgrade: a server that accepts late shows here.
+    pub upgrade: Times,
+    /// From then until the answer to `subscribe`.
+    pub subscribe: Times,
+    /// Time of dialing minus the time at which it was due: connections that are slow to come about hold
+    /// up those behind them when too many are on their way.
+    pub dial_lateness: Times,
+}
+
+impl ConnectTimes {
+    fn merge(&mut self, other: &Self) {
+        self.whole.merge(&other.whole);
+        self.tcp.merge(&other.tcp);
+        self.upgrade.merge(&other.upgrade);
+        self.subscribe.merge(&other.subscribe);
+        self.dial_lateness.merge(&other.dial_lateness);
+    }
+}
+
 /// Everything that one receive thread measures besides the audit.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
-    /// Receipt minus intended time, of values of the window, first arrivals only.
-    pub latency: Times,
-    /// TCP connect to the answer to `subscribe`.
-    pub connect: Times,
+    /// Values over time, and their latency: receipt minus intended time, of values of the window, first
+    /// arrivals only.
+    pub timeline: Timeline,
+    /// How clients get on.
+    pub connect: ConnectTimes,
+    /// The longest time in the window for which each connection heard nothing; one sample each.
+    pub silence: Times,
+    /// Connections that were up at the end and heard nothing in the last fifth of the window.
+    pub fell_silent: u64,
+    /// Latencies beyond the range of the histogram, recorded as its end.
+    pub clamped: u64,
     /// Values that arrived before their intended time: the clock was set, or another host published.
     pub before_intended: u64,
     /// Messages by kind.
@@ -139,8 +191,11 @@ pub struct Recorder {
 impl Recorder {
     /// Takes in what another thread measured.
     pub fn merge(&mut self, other: &Self) {
-        self.latency.merge(&other.latency);
+        self.timeline.merge(&other.timeline);
         self.connect.merge(&other.connect);
+        self.silence.merge(&other.silence);
+        self.fell_silent += other.fell_silent;
+        self.clamped += other.clamped;
         self.before_intended += other.before_intended;
         self.messages.merge(&other.messages);
         add(&mut self.failures, &other.failures);

@@ -10,6 +10,8 @@
 //! message. Ctrl-C (and SIGTERM) ends the window early, and what was measured is reported; a second
 //! one skips the grace time.
 
+mod sampler;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -19,16 +21,20 @@ use std::time::Duration;
 use tickwire_ring::{probe, raise_file_limit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::sampler::{Sampler, Window};
 use crate::audit::Expectation;
 use crate::cli::Unusable;
 use crate::clock;
 use crate::control::Control;
-use crate::measurement::{Coordinated, Measurement};
+use crate::interest::Interest;
+use crate::measurement::{Coordinated, Measurement, ServerMeasurement};
+use crate::plan::Plan;
 use crate::progress::{Phase, ProgressLine};
 use crate::publisher::{Publisher, Publishing};
 use crate::receiver::{self, CONNECTIONS_MAX, Measured, ReceiveError};
-use crate::scenario::Plan;
 use crate::schedule::Schedule;
+use crate::server_process::ServerProcesses;
+use crate::timeline;
 use crate::verdict::NOTICE_PATIENCE;
 use crate::window::Bounds;
 
@@ -82,6 +88,13 @@ pub fn run(plan: Plan) -> Result<Measurement, RunError> {
         .enable_all()
         .build()
         .map_err(|error| RunError::Failed(format!("no runtime: {error}")))?;
+    let processes = ServerProcesses::new(plan.server.pids.clone());
+    let server = (!plan.server.pids.is_empty()).then(|| ServerMeasurement {
+        pids: plan.server.pids.clone(),
+        command: processes.command(),
+        before: processes.read(),
+        ..ServerMeasurement::default()
+    });
     runtime.block_on(async {
         let failed = |error: io::Error| RunError::Failed(format!("no signals or threads: {error}"));
         let signals = Signals::new().map_err(failed)?;
@@ -94,6 +107,8 @@ pub fn run(plan: Plan) -> Result<Measurement, RunError> {
             threads,
             signals,
             progress,
+            processes,
+            server,
         };
         coordinator.run(publisher, kernel).await
     })
@@ -105,7 +120,10 @@ fn check_machine(plan: &Plan) -> Result<String, Unusable> {
     const OTHER_DESCRIPTORS: u64 = 64;
     let features =
         probe().map_err(|error| Unusable::new("this machine can't run it", error.to_string()))?;
-    let connections = plan.population.connections;
+    let population = &plan.population;
+    let connections = population
+        .connections
+        .saturating_add(population.churning_max());
     if connections > CONNECTIONS_MAX {
         return Err(Unusable::new(
             format!("--connections is above {CONNECTIONS_MAX}"),
@@ -143,6 +161,9 @@ struct Coordinator {
     threads: Vec<ReceiveThread>,
     signals: Signals,
     progress: ProgressLine,
+    processes: ServerProcesses,
+    /// What they take, when there are some.
+    server: Option<ServerMeasurement>,
 }
 
 /// How a phase ended.
@@ -163,12 +184,12 @@ impl Coordinator {
         let begun = clock::now();
         let mut end = self.connect().await;
         let mut publishing = None;
-        let mut cpu_percent = None;
+        let mut window = Window::default();
         let mut grace = Duration::ZERO;
         // With nobody to receive, there is nothing to measure; the report says why.
         if end == PhaseEnd::Reached && self.control.figures().established() > 0 {
             publishing = self.open_window(publisher);
-            (end, cpu_percent) = self.measure().await;
+            (end, window) = self.measure().await;
             if end != PhaseEnd::Broken {
                 grace = self.wait_for_late_values(publishing.as_ref()).await;
             }
@@ -184,14 +205,16 @@ impl Coordinator {
             is_interrupted: end == PhaseEnd::Interrupted,
             grace,
             figures,
+            samples: window.samples,
+            server: self.server,
             bounds,
-            cpu_percent,
+            cpu_percent: window.cpu_percent,
             kernel,
         };
         let schedule = self.control.schedule.get();
         Ok(Measurement::gather(
             coordinated,
-            self.plan.population.slow,
+            &self.plan.population,
             &parts,
             schedule.zip(publisher),
         ))
@@ -223,7 +246,10 @@ impl Coordinator {
             end: start.plus(phases.measure),
         };
         let schedule = self.plan.load.as_ref().map(|load| {
-            let schedule = Schedule::new(first, bounds.end.since(first), load.pace);
+            let mut schedule = Schedule::new(first, bounds.end.since(first), load.pace);
+            if load.window.is_some() {
+                schedule = schedule.closed_loop();
+            }
             self.control
                 .schedule
                 .set(schedule)
@@ -236,22 +262,26 @@ impl Coordinator {
             .map(|(publisher, schedule)| publisher.begin(schedule))
     }
 
-    /// Waits for the end of the window; also returns the process's CPU share in it.
-    async fn measure(&mut self) -> (PhaseEnd, Option<f64>) {
+    /// Waits for the end of the window, sampling what it does.
+    async fn measure(&mut self) -> (PhaseEnd, Window) {
         let begun = clock::now();
-        let mut cpu_at_start = None;
+        let mut sampler = None;
         let mut end = PhaseEnd::Reached;
         loop {
             let (now, bounds) = (clock::now(), self.control.window.bounds());
-            if now >= bounds.start && cpu_at_start.is_none() {
-                cpu_at_start = Some((now, clock::process_cpu()));
+            if now >= bounds.start {
+                let interval = timeline::interval(self.plan.phases.measure);
+                let sampler = sampler.get_or_insert_with(|| {
+                    Sampler::begin(now, interval, &self.processes, self.server.as_mut())
+                });
+                let up = self.control.figures();
+                sampler.sample(now, up, &self.processes, self.server.as_mut());
             }
             if now >= bounds.end {
-                let share = cpu_at_start.map(|(since, cpu)| {
-                    let used = clock::process_cpu().saturating_sub(cpu);
-                    100.0 * used.as_secs_f64() / now.since(since).as_secs_f64().max(f64::EPSILON)
+                let window = sampler.map(|sampler: Sampler| {
+                    sampler.finish(now, &self.processes, self.server.as_mut())
                 });
-                return (end, share);
+                return (end, window.unwrap_or_default());
             }
             let (phase, from, until) = if now < bounds.start {
                 (Phase::WarmUp, begun, bounds.start)
@@ -261,7 +291,7 @@ impl Coordinator {
             let share = (now.micros_since(from), until.micros_since(from));
             self.progress.show(phase, share, self.control.figures());
             match self.tick().await {
-                Some(PhaseEnd::Broken) => return (PhaseEnd::Broken, None),
+                Some(PhaseEnd::Broken) => return (PhaseEnd::Broken, Window::default()),
                 Some(_) => {
                     end = PhaseEnd::Interrupted;
                     self.control.window.shorten(clock::now().plus(LEAD));
@@ -280,9 +310,15 @@ impl Coordinator {
         // Slow clients have a lot to catch up with, and how much is not known.
         let has_slow = self.plan.population.slow.is_some();
         let scheduled = self.control.schedule.get();
-        let per_connection = scheduled.map(|schedule| {
-            Expectation::scheduled(schedule, bounds, schedule.total()).per_connection()
-        });
+        // Where each client has its own symbols, or where there is no schedule, the grace is waited out.
+        let is_countable =
+            self.plan.interest == Interest::All && self.plan.population.storm.is_none();
+        let per_connection = scheduled
+            .filter(|schedule| is_countable && !schedule.is_closed_loop())
+            .map(|schedule| {
+                let indices = schedule.indices(bounds, schedule.total());
+                Expectation::scheduled(schedule, &indices).per_connection()
+            });
         loop {
             let (now, figures) = (clock::now(), self.control.figures());
             let healthy = figures.healthy;

@@ -1,193 +1,124 @@
-//! What a run does: a [`Plan`], expanded from a named scenario and the command line, then fixed.
-//!
-//! A plan has one part per concern, and each part is read by one module: [`Server`] and
-//! [`Population`] by the receivers, [`Load`] by the publisher, [`Phases`] by the coordinator,
-//! [`Targets`] by the verdict. A new scenario is a new way to fill these parts in; a new kind of
-//! behaviour (slow readers, churn) is a new field of the part that it concerns.
-
-use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroU64};
-use std::path::PathBuf;
-use std::time::Duration;
+//! The named scenarios: each is a set of flags, nothing more, so that every run can be written out and
+//! each part changed.
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::class::{Class, PerClass};
-use crate::schedule::Pace;
-use crate::symbols::Symbols;
-
-/// The named scenarios.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+/// A way of loading a server that people ask for by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Scenario {
-    /// All clients connect, then a constant rate is measured for the duration.
+    /// A constant load.
+    #[default]
     Steady,
+    /// A load that is raised until a target breaks.
+    Ramp,
+    /// As much as the server delivers.
+    Saturate,
+    /// Connections without values.
+    Idle,
+    /// A part of the clients reads slowly.
+    Slow,
+    /// Clients come and go beside those that stay.
+    Churn,
+    /// All drop at once and come back.
+    Storm,
+    /// A constant load for hours.
+    Soak,
+    /// Each client has its own symbols.
+    Mixed,
 }
 
-/// Everything that a run needs to know.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Which scenario this is.
-    pub scenario: Scenario,
-    /// Who is measured.
-    pub server: Server,
-    /// The clients.
-    pub population: Population,
-    /// What every client subscribes to, and what is published.
-    pub symbols: Symbols,
-    /// What is published; `None` leaves that to the server's own feed.
-    pub load: Option<Load>,
-    /// How long.
-    pub phases: Phases,
-    /// What has to hold.
-    pub targets: Targets,
-    /// Where the JSON report goes.
-    pub json: Option<PathBuf>,
-}
+impl Scenario {
+    /// All, in the order in which they are listed.
+    pub const ALL: [Self; 9] = [
+        Self::Steady,
+        Self::Ramp,
+        Self::Saturate,
+        Self::Idle,
+        Self::Slow,
+        Self::Churn,
+        Self::Storm,
+        Self::Soak,
+        Self::Mixed,
+    ];
 
-/// The server under test.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// As given.
-    pub url: String,
-    /// Where to connect to: the first address that the name has.
-    pub address: SocketAddr,
-    /// Value of the `Host` header.
-    pub host: String,
-    /// Path and query of the upgrade request.
-    pub path: String,
-}
-
-/// The clients and the threads that play them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Population {
-    /// Clients, each with one connection.
-    pub connections: u32,
-    /// Receive threads; at most one per client.
-    pub threads: usize,
-    /// CPUs to pin them to, in turn; empty leaves them to the scheduler.
-    pub cores: Vec<usize>,
-    /// Connections on their way at once, over all threads.
-    pub concurrency: NonZeroU32,
-    /// Connections begun per second, over all threads.
-    pub rate_per_second: NonZeroU32,
-    /// Longest time from TCP connect to the answer to `subscribe`.
-    pub timeout: Duration,
-    /// Those among them that read slowly.
-    pub slow: Option<Slow>,
-}
-
-/// Clients that subscribe and then read less than they are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slow {
-    /// How many of all, in hundredths of a percent; 0 < share <= [`SLOW_SHARE_MAX`].
-    pub share: Share,
-    /// What each of them reads per second; 0: nothing.
-    pub read_bytes_per_second: u64,
-    /// Whether they read normally from the end of the measuring window on.
-    pub thaws: bool,
-}
-
-/// A part of a whole, in hundredths of a percent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Share(pub u32);
-
-/// More would leave too few to measure.
-pub const SLOW_SHARE_MAX: Share = Share(9_000);
-
-impl Share {
-    const WHOLE: u32 = 10_000;
-
-    /// In percent.
+    /// As it is called on the command line.
     #[must_use]
-    pub fn percent(self) -> f64 {
-        f64::from(self.0) / 100.0
-    }
-
-    /// So many of `whole`, rounded down.
-    #[must_use]
-    pub fn of(self, whole: u32) -> u32 {
-        let part = u64::from(whole) * u64::from(self.0) / u64::from(Self::WHOLE);
-        u32::try_from(part).unwrap_or(whole)
-    }
-}
-
-impl Population {
-    /// The class of client `number`. Every so-many-th one is slow, so that threads, source addresses
-    /// and the order of connecting have their part of both.
-    #[must_use]
-    pub fn class(&self, number: u32) -> Class {
-        match self.slow {
-            Some(slow) if slow.share.of(number) < slow.share.of(number + 1) => Class::Slow,
-            _ => Class::Healthy,
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Steady => "steady",
+            Self::Ramp => "ramp",
+            Self::Saturate => "saturate",
+            Self::Idle => "idle",
+            Self::Slow => "slow",
+            Self::Churn => "churn",
+            Self::Storm => "storm",
+            Self::Soak => "soak",
+            Self::Mixed => "mixed",
         }
     }
 
-    /// Clients of each class.
+    /// The flags that it stands for. What the user gives as well comes later and wins.
     #[must_use]
-    pub fn asked(&self) -> PerClass<u32> {
-        let slow = self.slow.map_or(0, |slow| slow.share.of(self.connections));
-        PerClass {
-            healthy: self.connections - slow,
-            slow,
+    pub const fn flags(self) -> &'static str {
+        match self {
+            Self::Steady => "--connections 100 --duration 30s",
+            Self::Ramp => {
+                "--connections 1000 --rate 500 --duration 5s --max-p99 100ms --ramp rate --ramp-to 100000 --ramp-factor 1.5"
+            }
+            Self::Saturate => "--connections 1000 --duration 10s --window 64",
+            Self::Idle => "--connections 1000 --duration 10s --expect-values=false",
+            Self::Slow => "--connections 1000 --duration 30s --slow-share 10% --slow-read 0",
+            Self::Churn => "--connections 1000 --duration 30s --churn-rate 100 --churn-life 1s",
+            Self::Storm => {
+                "--connections 1000 --connect-rate 20000 --connect-concurrency 1000 --duration 40s --storm-after 5s --max-recovery 30s"
+            }
+            Self::Soak => "--connections 1000 --duration 1h --max-growth 4MB",
+            Self::Mixed => {
+                "--connections 1000 --symbols 1000 --symbols-per-client 10 --zipf 1.0 --duration 30s"
+            }
         }
     }
 
-    /// Clients of thread `thread`: an even share.
+    /// What it is for, in a line.
     #[must_use]
-    pub fn share(&self, thread: usize) -> std::ops::Range<u32> {
-        let at = |thread: usize| {
-            let connections = u64::from(self.connections) * thread as u64 / self.threads as u64;
-            u32::try_from(connections).expect("at most all connections, a u32")
-        };
-        at(thread)..at(thread + 1)
+    pub const fn purpose(self) -> &'static str {
+        match self {
+            Self::Steady => {
+                "a constant rate to clients that all want the same: delivery and latency"
+            }
+            Self::Ramp => {
+                "raises rate (or connections) until a target breaks, and reports the last level that held; needs --publish for the rate"
+            }
+            Self::Saturate => {
+                "closed loop, as fast as the server delivers: throughput, and CPU with --server-pid; needs --publish"
+            }
+            Self::Idle => "connections without values: memory per connection of --server-pid",
+            Self::Slow => {
+                "a share of the clients freezes or trickles: what the healthy ones notice"
+            }
+            Self::Churn => "clients connect, subscribe and leave beside those that stay",
+            Self::Storm => {
+                "all drop at once and come back with backoff 1 2 4 8 16 30 s: time until all hold the newest values"
+            }
+            Self::Soak => "hours of a constant rate: slope of the memory of --server-pid",
+            Self::Mixed => "each client has its own symbols, popular ones more often (Zipf)",
+        }
     }
 }
 
-/// What our publisher publishes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Load {
-    /// `redis://host:port`.
-    pub redis_url: String,
-    /// The Redis channel.
-    pub channel: String,
-    /// When.
-    pub pace: Pace,
-    /// Size of one payload.
-    pub payload_bytes: usize,
-}
-
-/// The parts of a run in time, after all clients are connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Phases {
-    /// Load without measuring.
-    pub warm_up: Duration,
-    /// The measuring window.
-    pub measure: Duration,
-    /// How long late values are waited for after it.
-    pub grace: Duration,
-}
-
-/// What has to hold; see [`crate::verdict`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Targets {
-    /// 99 % of the delivered values take at most this long.
-    pub latency_p99_max: Duration,
-    /// Share of the expected values that are delivered, in percent.
-    pub delivered_percent_min: f64,
-    /// Share of the clients that get their answer to `subscribe`, in percent.
-    pub established_percent_min: f64,
-    /// Messages that break the wire's promises of order and form.
-    pub disorder_max: u64,
-    /// Values that the server's own account does not explain, and notices that contradict it.
-    pub unaccounted_max: u64,
-}
-
-/// Publications per second when none is given: each symbol once a second, as the simulated feed.
+/// What `loadgen list` prints.
 #[must_use]
-pub fn default_rate(symbols: &Symbols) -> NonZeroU64 {
-    NonZeroU64::new(symbols.count().into()).expect("at least one symbol")
+pub fn list() -> String {
+    let mut text = String::from(
+        "loadgen run SCENARIO [flags]: your flags come after the scenario's own and win over them.\n",
+    );
+    for scenario in Scenario::ALL {
+        let (name, purpose, flags) = (scenario.name(), scenario.purpose(), scenario.flags());
+        text += &format!("\n{name:<9} {purpose}\n          {flags}\n");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -195,42 +126,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_share_the_clients_evenly_and_completely() {
-        let population = Population {
-            connections: 10,
-            threads: 3,
-            cores: Vec::new(),
-            concurrency: NonZeroU32::MIN,
-            rate_per_second: NonZeroU32::MIN,
-            timeout: Duration::ZERO,
-            slow: None,
-        };
-        let shares = [0, 1, 2].map(|thread| population.share(thread));
-        assert_eq!(shares, [0..3, 3..6, 6..10]);
-    }
-
-    #[test]
-    fn slow_clients_are_spread_evenly_and_exactly_as_many_as_asked() {
-        for (percent, connections) in [(20, 1000), (33, 100), (90, 10), (1, 100)] {
-            let population = Population {
-                connections,
-                threads: 1,
-                cores: Vec::new(),
-                concurrency: NonZeroU32::MIN,
-                rate_per_second: NonZeroU32::MIN,
-                timeout: Duration::ZERO,
-                slow: Some(Slow {
-                    share: Share(percent * 100),
-                    read_bytes_per_second: 0,
-                    thaws: true,
-                }),
-            };
-            let is_slow = |number: &u32| population.class(*number) == Class::Slow;
-            let slow = connections * percent / 100;
-            assert_eq!(population.asked().slow, slow);
-            assert_eq!((0..connections).filter(is_slow).count(), slow as usize);
-            let half = (0..connections / 2).filter(is_slow).count();
-            assert!(half.abs_diff(slow as usize / 2) <= 1, "{percent} %: {half}");
+    fn names_are_those_of_the_command_line() {
+        for scenario in Scenario::ALL {
+            assert_eq!(Scenario::from_str(scenario.name(), false), Ok(scenario));
+            assert!(list().contains(scenario.flags()));
         }
+        assert_eq!(Scenario::ALL.len(), Scenario::value_variants().len());
     }
 }

@@ -9,8 +9,12 @@
 //! counter     1        1        1      …  1           2         …      per symbol, from 1
 //! intended    start + ⌊index / burst⌋ · burst / rate                 (a burst is due at once)
 //! ```
+//!
+//! In a closed loop there are no intended times: the next value is due when enough of those before it
+//! have arrived. Symbols and counters follow the same rule, so all but the times is known all the same.
 
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::clock::UnixMicros;
@@ -50,6 +54,7 @@ pub struct Schedule {
     pace: Pace,
     /// Publications that are due before the schedule's end.
     total: u64,
+    is_closed_loop: bool,
 }
 
 /// One publication.
@@ -93,9 +98,25 @@ impl Schedule {
             start,
             pace,
             total: u64::MAX,
+            is_closed_loop: false,
         };
         schedule.total = schedule.index_at(start.plus(span));
         schedule
+    }
+
+    /// The same publications without their times; what [`Self::intended`] says of them has no meaning.
+    #[must_use]
+    pub const fn closed_loop(self) -> Self {
+        Self {
+            is_closed_loop: true,
+            ..self
+        }
+    }
+
+    /// Whether publications have no time that was set before.
+    #[must_use]
+    pub const fn is_closed_loop(&self) -> bool {
+        self.is_closed_loop
     }
 
     /// When the first publication is due.
@@ -154,32 +175,36 @@ impl Schedule {
     /// Cost: one division.
     #[must_use]
     pub fn contains(&self, value: Publication) -> bool {
-        let Some(round) = value.counter.checked_sub(1) else {
-            return false;
-        };
-        let symbols = u64::from(self.pace.symbol_count);
-        let index = round
-            .checked_mul(symbols)
-            .and_then(|i| i.checked_add(value.symbol.0.into()));
-        index.is_some_and(|index| index < self.total && self.intended(index) == value.intended)
+        let index = self.index_of(value.symbol, value.counter);
+        index.is_some_and(|index| {
+            index < self.total && (self.is_closed_loop || self.intended(index) == value.intended)
+        })
     }
 
-    /// The counters of `symbol` that are due within `bounds` and among the first `published`
-    /// publications; `None` when there are none.
+    /// The how-manieth publication, from 0, this value is; `None` when there is none such.
     #[must_use]
-    pub fn counters(
-        &self,
-        symbol: SymbolIndex,
-        bounds: Bounds,
-        published: u64,
-    ) -> Option<CounterRange> {
+    pub fn index_of(&self, symbol: SymbolIndex, counter: u64) -> Option<u64> {
+        let symbols = u64::from(self.pace.symbol_count);
+        let before = counter.checked_sub(1)?.checked_mul(symbols)?;
+        before.checked_add(symbol.0.into())
+    }
+
+    /// The publications that are due within `bounds` and among the first `published`. Open loop only.
+    #[must_use]
+    pub fn indices(&self, bounds: Bounds, published: u64) -> Range<u64> {
+        self.index_at(bounds.start).min(published)..self.index_at(bounds.end).min(published)
+    }
+
+    /// The counters of `symbol` among these publications; `None` when there are none.
+    #[must_use]
+    pub fn counters(&self, symbol: SymbolIndex, indices: &Range<u64>) -> Option<CounterRange> {
         let symbols = u64::from(self.pace.symbol_count);
         let rounds_before = |index: u64| {
             // Publications of this symbol among the first `index` ones.
             (index + symbols - 1 - u64::from(symbol.0)) / symbols
         };
-        let before = rounds_before(self.index_at(bounds.start).min(published));
-        let last = rounds_before(self.index_at(bounds.end).min(published));
+        let before = rounds_before(indices.start);
+        let last = rounds_before(indices.end);
         (before < last).then(|| CounterRange {
             first: before + 1,
             last,
@@ -281,7 +306,7 @@ mod tests {
                     .filter(|p| p.symbol == symbol && p.intended >= bounds.start && p.intended < bounds.end)
                     .map(|p| p.counter)
                     .collect();
-                let range = schedule.counters(symbol, bounds, published);
+                let range = schedule.counters(symbol, &schedule.indices(bounds, published));
                 prop_assert_eq!(range.map(|r| Vec::from_iter(r.first..=r.last)).unwrap_or_default(), counted);
             }
         }

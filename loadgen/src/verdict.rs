@@ -9,7 +9,13 @@
 //! | latency p99 | receipt − intended time | no sample; a spoiler; the clocks disagree |
 //! | disorder | duplicates, reorders, stale, foreign and malformed messages | never |
 //! | account | values that the server's own numbers and notices do not explain, contradictions, and disorder of slow clients | no value has a `seq`; no pair is left; missed, and the grace was shorter than [`NOTICE_PATIENCE`] |
+//! | memory, growth | memory of the server per connection, its slope | the server's process ended; growth: under [`GROWTH_SPAN_MIN`] |
 //! | slow finality | pairs of slow clients that ended on the newest value, of connections still there | none is there; unaudited |
+//!
+//! Some kinds of run have other targets. In a closed loop there is none for the latency, and *saturation* asks
+//! whether it was the server that could not do more, not the generator. In a storm values pass by those that
+//! are away, so instead of delivery *recovery* asks whether and when all held the newest values again. A run
+//! without values asks only whether all connections were *kept*.
 //!
 //! Established, account and slow finality are about all clients, the others about the healthy ones.
 //!
@@ -35,7 +41,7 @@ use crate::account::Balance;
 use crate::audit::Delivery;
 use crate::clock::micros;
 use crate::finality::Finality;
-use crate::scenario::Targets;
+use crate::plan::Targets;
 
 /// Own lateness that a latency target tolerates, as its divisor: a tenth.
 pub const LATENESS_SHARE_MAX: u32 = 10;
@@ -46,6 +52,9 @@ pub const DEMAND_MAX_PERCENT: f64 = 95.0;
 /// So long a notice of skipped values may take: the server tells at most once a second.
 pub const NOTICE_PATIENCE: Duration = Duration::from_millis(1_500);
 
+/// A slope over less says more of the start than of the hours after it.
+pub const GROWTH_SPAN_MIN: Duration = Duration::from_secs(600);
+
 /// What was measured, as far as targets ask for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
@@ -53,6 +62,22 @@ pub struct Facts {
     pub asked: u64,
     /// Clients subscribed.
     pub established: u64,
+    /// Healthy clients whose connection ended.
+    pub lost: u64,
+    /// Whether values were due.
+    pub expects_values: bool,
+    /// Whether the publisher waited for the clients.
+    pub is_closed_loop: bool,
+    /// What became of those that were cut; `None` without a storm.
+    pub storm: Option<StormFacts>,
+    /// Memory of the server per connection.
+    pub connection_bytes: Option<f64>,
+    /// Slope of the server's memory.
+    pub growth_bytes_per_hour: Option<f64>,
+    /// Length of the window.
+    pub measured: Duration,
+    /// Values whose bytes are not those that were published.
+    pub changed: u64,
     /// How the expectation was found.
     pub basis: AuditBasis,
     /// The audit's result.
@@ -77,8 +102,21 @@ pub struct Facts {
     pub receive_turn_p99: Option<Duration>,
     /// 99th percentile of the publisher's lateness.
     pub publisher_late_p99: Option<Duration>,
+    /// Busiest publisher thread.
+    pub publisher_demand_percent: Option<f64>,
     /// Why the publisher stopped before its time.
     pub publisher_failure: Option<String>,
+}
+
+/// What became of those that were cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StormFacts {
+    /// How many there were.
+    pub cut: u64,
+    /// Those that held the newest values again.
+    pub recovered: u64,
+    /// How long the last of them took.
+    pub slowest: Option<Duration>,
 }
 
 /// How it is known what should have come.
@@ -135,14 +173,25 @@ pub struct Verdict {
 #[must_use]
 pub fn judge(facts: &Facts, targets: &Targets) -> Verdict {
     let spoilers = Spoilers::find(facts, targets);
-    let mut judgements = vec![
-        judge_established(facts, targets),
-        judge_delivery(facts, targets, &spoilers),
-        judge_latency(facts, targets, &spoilers),
-        judge_disorder(facts, targets),
-        judge_account(facts, targets, &spoilers),
-    ];
+    let mut judgements = vec![judge_established(facts, targets)];
+    if !facts.expects_values {
+        judgements.push(judge_kept(facts));
+    } else {
+        match facts.storm {
+            Some(storm) => judgements.push(judge_recovery(storm, targets)),
+            None => judgements.push(judge_delivery(facts, targets, &spoilers)),
+        }
+        if facts.is_closed_loop {
+            judgements.push(judge_saturation(&spoilers));
+        } else if facts.storm.is_none() {
+            judgements.push(judge_latency(facts, targets, &spoilers));
+        }
+        judgements.push(judge_disorder(facts, targets));
+        judgements.push(judge_account(facts, targets, &spoilers));
+    }
     judgements.extend(judge_finality(facts, &spoilers));
+    judgements.extend(judge_memory(facts, targets));
+    judgements.extend(judge_growth(facts, targets));
     let any = |wanted: fn(&Outcome) -> bool| judgements.iter().any(|j| wanted(&j.outcome));
     let exit_code = if any(|outcome| *outcome == Outcome::Missed) {
         1
@@ -236,7 +285,7 @@ fn judge_disorder(facts: &Facts, targets: &Targets) -> Judgement {
     // The same fault shows in the publisher's counter and in the server's number: not twice here.
     let numbered = facts.account.disorder - facts.slow_disorder;
     let order = (tally.duplicates + tally.reorders + tally.stale).max(numbered);
-    let count = order + tally.foreign + facts.malformed;
+    let count = order + tally.foreign + facts.malformed + facts.changed;
     Judgement {
         target: "disorder",
         wanted: format!("<= {}", targets.disorder_max),
@@ -308,6 +357,94 @@ fn judge_finality(facts: &Facts, spoilers: &Spoilers) -> Option<Judgement> {
         measured,
         outcome,
     })
+}
+
+fn judge_kept(facts: &Facts) -> Judgement {
+    Judgement {
+        target: "kept",
+        wanted: "0 lost".to_owned(),
+        measured: format!("{} lost", facts.lost),
+        outcome: outcome(facts.lost == 0),
+    }
+}
+
+fn judge_recovery(storm: StormFacts, targets: &Targets) -> Judgement {
+    let StormFacts {
+        cut,
+        recovered,
+        slowest,
+    } = storm;
+    let is_in_time = slowest.is_some_and(|slowest| slowest <= targets.recovery_max);
+    let took = slowest.map_or_else(String::new, |slowest| {
+        format!(", the last after {slowest:.1?}")
+    });
+    Judgement {
+        target: "recovery",
+        wanted: format!("all within {:?}", targets.recovery_max),
+        measured: format!("{recovered} of {cut}{took}"),
+        outcome: if cut == 0 {
+            Outcome::NoVerdict("no connection was cut".to_owned())
+        } else {
+            outcome(recovered == cut && is_in_time)
+        },
+    }
+}
+
+fn judge_saturation(spoilers: &Spoilers) -> Judgement {
+    let own = spoilers.limit();
+    Judgement {
+        target: "saturation",
+        wanted: "the server's".to_owned(),
+        measured: if own.is_some() {
+            "loadgen's"
+        } else {
+            "the server's"
+        }
+        .to_owned(),
+        outcome: match own {
+            Some(why) => Outcome::NoVerdict(format!("the throughput is a lower bound: {why}")),
+            None => Outcome::Met,
+        },
+    }
+}
+
+/// `None` when it is no target.
+fn judge_memory(facts: &Facts, targets: &Targets) -> Option<Judgement> {
+    let most = targets.connection_bytes_max?;
+    Some(Judgement {
+        target: "memory",
+        wanted: format!("<= {most} B a connection"),
+        measured: shown(facts.connection_bytes, "B a connection"),
+        outcome: match facts.connection_bytes {
+            Some(bytes) => outcome(bytes <= most as f64),
+            None => Outcome::NoVerdict("the server's process could not be read".to_owned()),
+        },
+    })
+}
+
+/// `None` when it is no target.
+fn judge_growth(facts: &Facts, targets: &Targets) -> Option<Judgement> {
+    let most = targets.growth_bytes_per_hour_max?;
+    let no_verdict = |why: &str| Outcome::NoVerdict(why.to_owned());
+    Some(Judgement {
+        target: "growth",
+        wanted: format!("<= {most} B an hour"),
+        measured: shown(facts.growth_bytes_per_hour, "B an hour"),
+        outcome: match facts.growth_bytes_per_hour {
+            None => no_verdict("the server's process could not be read"),
+            Some(_) if facts.measured < GROWTH_SPAN_MIN => {
+                no_verdict("a slope over less than 10 minutes says nothing; measure longer")
+            }
+            Some(growth) => outcome(growth <= most as f64),
+        },
+    })
+}
+
+fn shown(figure: Option<f64>, unit: &str) -> String {
+    figure.map_or_else(
+        || "nothing".to_owned(),
+        |figure| format!("{figure:.0} {unit}"),
+    )
 }
 
 fn outcome(holds: bool) -> Outcome {

@@ -12,10 +12,11 @@
 //!
 //! 6 and 12 may have been due just outside the window; they were lost by all connections either way.
 
-use crate::clock::UnixMicros;
+use std::ops::Range;
+
 use crate::schedule::{CounterRange, Schedule};
 use crate::symbols::SymbolIndex;
-use crate::window::{Bounds, Place};
+use crate::window::Place;
 
 /// The counters owed to every connection, by symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,25 +26,15 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// From our own schedule, of which the first `published` publications took place.
+    /// From our own schedule, of which these publications took place.
     #[must_use]
-    pub fn scheduled(schedule: &Schedule, bounds: Bounds, published: u64) -> Self {
+    pub fn scheduled(schedule: &Schedule, indices: &Range<u64>) -> Self {
         let symbols = (0..schedule.symbol_count()).map(SymbolIndex);
         Self {
             ranges: symbols
-                .map(|symbol| schedule.counters(symbol, bounds, published))
+                .map(|symbol| schedule.counters(symbol, indices))
                 .collect(),
         }
-    }
-
-    /// All that our schedule's first `published` publications brought, of the window or not.
-    #[must_use]
-    pub fn published(schedule: &Schedule, published: u64) -> Self {
-        let always = Bounds {
-            start: UnixMicros::default(),
-            end: UnixMicros::NEVER,
-        };
-        Self::scheduled(schedule, always, published)
     }
 
     /// From what all threads saw of a feed.
@@ -70,7 +61,13 @@ impl Expectation {
         &self.ranges
     }
 
-    /// Values owed to one connection.
+    /// What is owed of one symbol.
+    #[must_use]
+    pub fn range(&self, symbol: SymbolIndex) -> Option<CounterRange> {
+        self.ranges.get(symbol.as_usize()).copied().flatten()
+    }
+
+    /// Values owed to a connection that asked for all symbols.
     #[must_use]
     pub fn per_connection(&self) -> u64 {
         self.ranges.iter().flatten().map(CounterRange::count).sum()

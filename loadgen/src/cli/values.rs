@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs;
 use tickwire_ring::placement::allowed_cpus;
 
 use super::Unusable;
-use crate::scenario::{SLOW_SHARE_MAX, Server, Share};
+use crate::plan::{Dialect, SLOW_SHARE_MAX, Server, Share};
 
 pub(super) fn check_cores(cores: &[usize]) -> Result<(), Unusable> {
     // Where the mask can't be read, pinning itself will tell.
@@ -72,6 +72,8 @@ pub(super) fn parse_url(url: &str) -> Result<Server, Unusable> {
         address,
         host: host.to_owned(),
         path,
+        dialect: Dialect::default(),
+        pids: Vec::new(),
     })
 }
 
@@ -106,6 +108,27 @@ pub(super) fn byte_rate(text: &str) -> Result<u64, String> {
     let rate = number.parse().ok().zip(factor);
     rate.and_then(|(number, factor): (u64, u64)| number.checked_mul(factor))
         .ok_or_else(|| "bytes per second, such as 0, 500, 1KB or 1MiB".to_owned())
+}
+
+/// `512`, `4KB`, `1MiB`.
+pub(super) fn byte_count(text: &str) -> Result<u64, String> {
+    byte_rate(text).map_err(|_| "a number of bytes, such as 512, 4KB or 1MiB".to_owned())
+}
+
+/// Above 1, so that a ramp rises.
+pub(super) fn ramp_factor(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(factor) if (1.01..=100.0).contains(&factor) => Ok(factor),
+        _ => Err("a number from 1.01 to 100".to_owned()),
+    }
+}
+
+/// Beyond 10 everybody wants the same.
+pub(super) fn zipf_exponent(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(exponent) if (0.0..=10.0).contains(&exponent) => Ok(exponent),
+        _ => Err("a number from 0 to 10".to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -4,24 +4,44 @@ use std::fmt;
 
 use tickwire_ring::{ConnectionKey, Errno};
 
-use super::dialer::Dialer;
-use super::intake::{Intake, Meaning};
+use super::dialer::{Dial, Dialer};
+use super::intake::{Intake, Meaning, Silence};
 use super::outbox::Outbox;
 use super::session::{Session, SessionError};
-use crate::audit::RowIndex;
+use super::storm::Returning;
 use crate::class::Class;
 use crate::clock::UnixMicros;
+use crate::pairs::RowIndex;
+use crate::symbols::SymbolIndex;
 
 /// One client.
+#[derive(Debug)]
 pub(super) struct Connection {
     pub(super) key: ConnectionKey,
+    /// Among all clients of all threads.
+    pub(super) number: u32,
     pub(super) class: Class,
     pub(super) stage: Stage,
     /// Nothing is received; see [`super::slow`].
     pub(super) is_frozen: bool,
-    pub(super) dialed: UnixMicros,
+    pub(super) phases: Phases,
+    /// The symbols it asks for; empty where that is all.
+    pub(super) own: Box<[SymbolIndex]>,
+    /// How many times it tried to come back, this one included; 0 before it was cut.
+    pub(super) attempt: u32,
+    /// Set from the cut until it holds the newest values again.
+    pub(super) returning: Option<Box<Returning>>,
+    pub(super) silence: Silence,
     pub(super) session: Session,
     pub(super) outbox: Outbox,
+}
+
+/// When a connection came how far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Phases {
+    pub(super) dialed: UnixMicros,
+    pub(super) connected: UnixMicros,
+    pub(super) upgraded: UnixMicros,
 }
 
 /// See the drawing in [`super`].
@@ -30,9 +50,10 @@ pub(super) enum Stage {
     Connecting,
     Upgrading,
     Subscribing,
-    Live(RowIndex),
+    /// With its place in the tables; clients that come and go have none.
+    Live(Option<RowIndex>),
     /// Our close frame is queued; until the peer's, what it says goes into the account only.
-    Leaving(RowIndex),
+    Leaving(Option<RowIndex>),
     /// The ring closes it; no operation is allowed any more.
     Closing,
 }
@@ -46,6 +67,8 @@ pub(super) enum Ending {
     Eof,
     Failed(Errno),
     TimedOut,
+    /// By us, in a storm.
+    Cut,
 }
 
 impl fmt::Display for Ending {
@@ -59,20 +82,30 @@ impl fmt::Display for Ending {
             Self::Eof => f.write_str("closed without close frame"),
             Self::Failed(errno) => errno.fmt(f),
             Self::TimedOut => f.write_str("timed out"),
+            Self::Cut => f.write_str("cut"),
         }
     }
 }
 
 impl Connection {
     /// A connection whose socket is connecting.
-    pub(super) fn new(key: ConnectionKey, class: Class, dialed: UnixMicros) -> Self {
+    pub(super) fn new(key: ConnectionKey, dial: Dial, now: UnixMicros) -> Self {
         let (session, outbox) = (Session::new(), Outbox::default());
         Self {
             key,
-            class,
+            number: dial.number,
+            class: dial.class,
             stage: Stage::Connecting,
             is_frozen: false,
-            dialed,
+            phases: Phases {
+                dialed: now,
+                connected: now,
+                upgraded: now,
+            },
+            own: Box::default(),
+            attempt: dial.attempt,
+            returning: dial.cut.map(|cut| Box::new(Returning::new(cut))),
+            silence: Silence::default(),
             session,
             outbox,
         }
@@ -86,21 +119,44 @@ impl Connection {
         dialer: &mut Dialer,
     ) -> Result<(), Ending> {
         let row = match self.stage {
-            Stage::Live(row) => Some(row),
+            Stage::Live(row) => row,
             Stage::Leaving(row) => {
-                intake.handle_last_text(text, self.class, row);
+                if let Some(row) = row {
+                    intake.handle_last_text(text, self.class, row);
+                }
                 return Ok(());
             }
             _ => None,
         };
-        match intake.handle_text(text, self.class, row) {
+        match intake.handle_text(text, self.class, row, self.returning.as_deref_mut()) {
             Meaning::Subscribed if self.stage == Stage::Subscribing => {
-                self.stage = Stage::Live(intake.established(self.class, self.dialed));
+                self.stage = Stage::Live(intake.established(self));
+                // The tables have them now.
+                self.own = Box::default();
+                self.attempt = 0;
                 dialer.settled();
-                Ok(())
+                if self.class == Class::Churning {
+                    dialer.will_leave(self.key, intake.now());
+                }
             }
-            Meaning::Error(code) if self.stage == Stage::Subscribing => Err(Ending::Refused(code)),
-            Meaning::None | Meaning::Subscribed | Meaning::Error(_) => Ok(()),
+            Meaning::Error(code) if self.stage == Stage::Subscribing => {
+                return Err(Ending::Refused(code));
+            }
+            Meaning::None | Meaning::Subscribed | Meaning::Error(_) => {}
+        }
+        self.recover(intake);
+        Ok(())
+    }
+
+    /// Notes that a client that was cut holds everything again.
+    fn recover(&mut self, intake: &mut Intake) {
+        if matches!(self.stage, Stage::Live(_))
+            && let Some(returning) = self
+                .returning
+                .take_if(|returning| returning.holds_everything())
+        {
+            let took = intake.now().since(returning.cut);
+            intake.storm.recover(took);
         }
     }
 }

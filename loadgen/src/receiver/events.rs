@@ -9,10 +9,14 @@ use tickwire_ring::{ConnectionKey, Event, Lease, ReceiveEnd, Ring, SendOutcome};
 
 use super::Receiver;
 use super::connection::{Connection, Ending, Stage};
-use super::dialer::Dialer;
+use super::dialect::{Unwrapped, unwrap};
+use super::dialer::{Dial, Dialer};
 use super::intake::Intake;
 use super::requests::{KEY, Requests, close_frame, frame};
 use super::session::{Said, SessionError};
+use crate::interest::Interest;
+use crate::plan::Dialect;
+use crate::symbols::SymbolIndex;
 
 impl Receiver {
     /// Acts on one event.
@@ -58,6 +62,8 @@ impl Receiver {
             message: &mut self.message,
             intake: &mut self.intake,
             requests: &self.requests,
+            interest: &self.interest,
+            symbol_count: self.symbol_count,
             dialer: &mut self.dialer,
         };
         (&self.ring, ears)
@@ -116,8 +122,10 @@ impl Receiver {
             return self.end_connection(key, &Ending::Connect(errno));
         }
         let upgrade = self.requests.upgrade.clone();
+        let now = self.intake.now();
         if let Some(connection) = self.connection(key) {
             connection.stage = Stage::Upgrading;
+            connection.phases.connected = now;
             connection.outbox.push(upgrade);
         }
         self.ring.receive(key);
@@ -126,6 +134,7 @@ impl Receiver {
 
     /// Counts the end of a connection and closes it.
     pub(super) fn end_connection(&mut self, key: ConnectionKey, ending: &Ending) {
+        let comes_back = self.storm.is_planned();
         let Self {
             connections,
             intake,
@@ -135,13 +144,44 @@ impl Receiver {
         let Some(Some(connection)) = connections.get_mut(key.slot as usize) else {
             return;
         };
+        let now = intake.now();
+        let dial = Dial {
+            due: now,
+            number: connection.number,
+            class: connection.class,
+            attempt: connection.attempt + 1,
+            cut: Some(now),
+        };
         match connection.stage {
             Stage::Closing => return,
             Stage::Leaving(_) => return self.close(key),
+            Stage::Live(row) if comes_back => {
+                intake.cut(connection.class, row);
+                // Cut again before it held everything: it is still the first cut that it recovers from.
+                let cut = connection.returning.as_ref().map_or(now, |first| first.cut);
+                dialer.come_back(
+                    Dial {
+                        cut: Some(cut),
+                        ..dial
+                    },
+                    now,
+                );
+            }
             Stage::Live(row) => intake.lost(connection.class, row, &ending.to_string()),
             Stage::Connecting | Stage::Upgrading | Stage::Subscribing => {
                 dialer.settled();
-                intake.failed(connection.class, &ending.to_string());
+                if let Some(returning) = &connection.returning {
+                    intake.storm.fail(&ending.to_string());
+                    dialer.come_back(
+                        Dial {
+                            cut: Some(returning.cut),
+                            ..dial
+                        },
+                        now,
+                    );
+                } else {
+                    intake.failed(connection.class, &ending.to_string());
+                }
             }
         }
         let farewell = match ending {
@@ -187,6 +227,8 @@ struct Ears<'r> {
     message: &'r mut Vec<u8>,
     intake: &'r mut Intake,
     requests: &'r Requests,
+    interest: &'r Interest,
+    symbol_count: u16,
     dialer: &'r mut Dialer,
 }
 
@@ -198,6 +240,8 @@ impl Ears<'_> {
             message,
             intake,
             requests,
+            interest,
+            symbol_count,
             dialer,
         } = self;
         let Some(Some(connection)) = connections.get_mut(key.slot as usize) else {
@@ -207,7 +251,7 @@ impl Ears<'_> {
             return Ok(());
         }
         let is_leaving = matches!(connection.stage, Stage::Leaving(_));
-        intake.handle_bytes(connection.class, input.len());
+        intake.handle_bytes(connection, input.len());
         connection.session.resume(message);
         loop {
             let said = connection
@@ -217,7 +261,22 @@ impl Ears<'_> {
             let acted = match said {
                 Ok(None) => break,
                 Ok(Some(Said::Text)) => {
-                    let acted = connection.handle_text(message, intake, dialer);
+                    let acted = match unwrap(requests.dialect, message) {
+                        Unwrapped::Message(text) => connection.handle_text(text, intake, dialer),
+                        Unwrapped::Opened => {
+                            connection.outbox.push(requests.formalities.join.clone());
+                            Ok(())
+                        }
+                        Unwrapped::Joined => {
+                            subscribe(connection, intake, requests, interest, *symbol_count);
+                            Ok(())
+                        }
+                        Unwrapped::Ping => {
+                            connection.outbox.push(requests.formalities.pong.clone());
+                            Ok(())
+                        }
+                        Unwrapped::Nothing => Ok(()),
+                    };
                     message.clear();
                     acted
                 }
@@ -229,8 +288,10 @@ impl Ears<'_> {
                     Ok(())
                 }
                 Ok(Some(Said::Upgraded)) => {
-                    connection.stage = Stage::Subscribing;
-                    connection.outbox.push(requests.subscribe.clone());
+                    connection.phases.upgraded = intake.now();
+                    if requests.dialect == Dialect::Plain {
+                        subscribe(connection, intake, requests, interest, *symbol_count);
+                    }
                     Ok(())
                 }
                 Ok(Some(Said::Ping(payload))) => {
@@ -251,5 +312,27 @@ impl Ears<'_> {
         }
         connection.session.park(message);
         Ok(())
+    }
+}
+
+/// Sends `subscribe`; of a client that was cut, notes what it has to receive from here on.
+fn subscribe(
+    connection: &mut Connection,
+    intake: &Intake,
+    requests: &Requests,
+    interest: &Interest,
+    symbol_count: u16,
+) {
+    connection.stage = Stage::Subscribing;
+    connection.own = interest.of(connection.number).into();
+    connection.outbox.push(requests.subscribe(&connection.own));
+    let Connection { own, returning, .. } = connection;
+    if let Some(returning) = returning {
+        let newest = |symbol| (symbol, intake.newest(symbol));
+        if own.is_empty() {
+            returning.expect((0..symbol_count).map(SymbolIndex).map(newest));
+        } else {
+            returning.expect(own.iter().copied().map(newest));
+        }
     }
 }

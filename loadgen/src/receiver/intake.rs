@@ -1,13 +1,19 @@
 //! What a receive thread makes of the messages: audit, latency, counts. No sockets.
 
+use std::time::Duration;
+
+use super::connection::Connection;
 use super::records::Records;
-use crate::audit::{RowIndex, Rules, Sighting};
+use super::storm::{Returning, StormRecord};
+use crate::audit::{Rules, Sighting};
 use crate::class::{Class, PerClass};
 use crate::clock::UnixMicros;
-use crate::control::{Control, Figures};
+use crate::control::{Control, Figures, Received};
 use crate::message::{Heard, Value};
+use crate::pairs::RowIndex;
+use crate::plan::Plan;
 use crate::recorder::{Recorder, Times, count};
-use crate::scenario::Plan;
+use crate::symbols::SymbolIndex;
 use crate::window::{Bounds, Place};
 
 /// The measuring part of a receive thread.
@@ -16,6 +22,10 @@ pub(super) struct Intake {
     records: PerClass<Records>,
     /// Work between two visits to the kernel.
     pub(super) turns: Times,
+    /// Those that were cut and come back.
+    pub(super) storm: StormRecord,
+    /// Newest counter of each symbol that any client heard; kept where a storm will ask for it.
+    newest_heard: Option<Vec<u64>>,
     turn: Turn,
 }
 
@@ -41,18 +51,23 @@ pub(super) enum Meaning {
 }
 
 impl Intake {
-    pub(super) fn new(plan: &Plan, connections: u32) -> Self {
+    pub(super) fn new(plan: &Plan) -> Self {
         let closed = Bounds {
             start: UnixMicros::NEVER,
             end: UnixMicros::NEVER,
         };
         Self {
             records: PerClass {
-                healthy: Records::new(Class::Healthy, plan, connections),
-                // Grows with those there are: mostly none.
-                slow: Records::new(Class::Slow, plan, 0),
+                healthy: Records::new(Class::Healthy, plan),
+                slow: Records::new(Class::Slow, plan),
+                churning: Records::new(Class::Churning, plan),
             },
             turns: Times::default(),
+            storm: StormRecord::default(),
+            newest_heard: plan
+                .population
+                .storm
+                .map(|_| vec![0; usize::from(plan.symbols.count())]),
             turn: Turn {
                 now: UnixMicros::default(),
                 rules: Rules {
@@ -75,6 +90,8 @@ impl Intake {
             rules,
             is_measured: bounds.place(now) == Place::Within,
         };
+        let timeline = &mut self.records.healthy.recorder.timeline;
+        timeline.turn_to(now, bounds);
     }
 
     pub(super) fn now(&self) -> UnixMicros {
@@ -93,50 +110,108 @@ impl Intake {
         PerClass {
             healthy: self.records.healthy.figures,
             slow: self.records.slow.figures,
+            churning: self.records.churning.figures,
         }
+    }
+
+    /// How far the clients are, for a publisher in a closed loop.
+    pub(super) fn received(&self) -> Received {
+        let reached = self.records.healthy.reached.as_ref();
+        reached.map_or_else(Received::default, super::records::Reached::sum)
+    }
+
+    /// The newest value of each symbol that there is, as far as is known here.
+    pub(super) fn newest(&self, symbol: SymbolIndex) -> u64 {
+        let due = self.turn.rules.schedule.and_then(|schedule| {
+            let indices = 0..schedule.index_at(self.turn.now);
+            let range = schedule.counters(symbol, &indices)?;
+            Some(range.last)
+        });
+        let heard = self.newest_heard.as_ref();
+        due.or_else(|| heard.map(|newest| newest[symbol.as_usize()]))
+            .unwrap_or(0)
     }
 
     pub(super) fn recorder(&mut self, class: Class) -> &mut Recorder {
         &mut self.records.get_mut(class).recorder
     }
 
-    pub(super) fn handle_bytes(&mut self, class: Class, count: usize) {
-        if self.turn.is_measured {
-            self.recorder(class).messages.bytes_in_window += count as u64;
+    pub(super) fn handle_bytes(&mut self, connection: &mut Connection, count: usize) {
+        let Turn {
+            now,
+            is_measured,
+            rules,
+        } = self.turn;
+        if is_measured {
+            connection.silence.end(now, rules.bounds.start);
+            self.recorder(connection.class).messages.bytes_in_window += count as u64;
         }
     }
 
-    /// `row` is the connection's, once it is subscribed.
+    /// `row` is the connection's, once it is subscribed, and `returning` says what it waits for when it
+    /// was cut before.
     pub(super) fn handle_text(
         &mut self,
         text: &[u8],
         class: Class,
         row: Option<RowIndex>,
+        mut returning: Option<&mut Returning>,
     ) -> Meaning {
         let turn = &self.turn;
+        let newest_heard = &mut self.newest_heard;
         let Records {
             reader,
+            pairs,
             audit,
             account,
             newest,
+            verifier,
+            reached,
             recorder,
             figures,
         } = self.records.get_mut(class);
         let mut meaning = Meaning::None;
-        reader.read(text, |heard| match heard {
-            Heard::Value(value) => {
-                recorder.messages.values += 1;
-                recorder.messages.values_in_window += u64::from(turn.is_measured);
-                // Before the answer to `subscribe` nothing is owed.
-                if let Some(row) = row {
-                    let sighting = audit.handle_value(row, value, &turn.rules);
-                    record(sighting, value, turn, recorder, figures);
-                    account.handle_value(row, value.symbol, value.sequence);
-                    if let (Some(newest), Some(counter)) = (newest.as_mut(), value.counter) {
-                        newest.handle_counter(row, value.symbol, counter);
-                    }
+        // Rare; a vector that stays empty costs nothing.
+        let mut told_values = Vec::new();
+        let mut handle_value = |value: Value, message: Option<&[u8]>, recorder: &mut Recorder| {
+            recorder.messages.values += 1;
+            recorder.messages.values_in_window += u64::from(turn.is_measured);
+            // Before the answer to `subscribe` nothing is owed.
+            let Some(row) = row else {
+                return;
+            };
+            let Some(pair) = pairs.find(row, value.symbol) else {
+                recorder.messages.unasked_values += 1;
+                return;
+            };
+            if turn.is_measured {
+                recorder.timeline.slot().values += 1;
+            }
+            let sighting = audit.handle_value(pair, value, &turn.rules);
+            record(sighting, value, turn, recorder, figures);
+            account.handle_value(pair, value.sequence);
+            if let Some(verifier) = verifier {
+                verifier.compare(value, message);
+            }
+            if let (Some(reached), Some(schedule)) = (reached.as_mut(), &turn.rules.schedule) {
+                reached.handle_value(row, value, schedule);
+            }
+            if let Some(counter) = value.counter {
+                if let Some(newest) = newest {
+                    newest.handle_counter(pair, counter);
+                }
+                if let Some(newest) = newest_heard {
+                    let newest = &mut newest[value.symbol.as_usize()];
+                    *newest = counter.max(*newest);
+                }
+                if let Some(returning) = &mut returning {
+                    returning.handle_counter(value.symbol, counter);
                 }
             }
+        };
+        reader.read(text, |heard| match heard {
+            Heard::Value(value) => handle_value(value, Some(text), recorder),
+            Heard::BatchedValue(value) => handle_value(value, None, recorder),
             Heard::UnaskedValue => recorder.messages.unasked_values += 1,
             Heard::Subscribed { rejected } => {
                 recorder.messages.rejected_names += rejected;
@@ -146,11 +221,7 @@ impl Intake {
                 count(&mut recorder.messages.errors, &code);
                 meaning = Meaning::Error(code);
             }
-            Heard::Told(told) => {
-                if let Some(row) = row {
-                    account.handle_told(row, told);
-                }
-            }
+            Heard::Told(told) => told_values.push(told),
             Heard::Skipped { values } => {
                 let messages = &mut recorder.messages;
                 messages.skipped_notices += 1;
@@ -159,6 +230,11 @@ impl Intake {
             Heard::Notice(notice) => recorder.messages.notice(notice),
             Heard::Malformed => recorder.messages.malformed += 1,
         });
+        for told in told_values {
+            if let Some(pair) = row.and_then(|row| pairs.find(row, told.symbol)) {
+                account.handle_told(pair, told);
+            }
+        }
         meaning
     }
 
@@ -166,40 +242,124 @@ impl Intake {
     /// account is open until the server has said its last.
     pub(super) fn handle_last_text(&mut self, text: &[u8], class: Class, row: RowIndex) {
         let Records {
-            reader, account, ..
+            reader,
+            pairs,
+            account,
+            ..
         } = self.records.get_mut(class);
         reader.read(text, |heard| match heard {
-            Heard::Value(value) => account.handle_value(row, value.symbol, value.sequence),
-            Heard::Told(told) => account.handle_told(row, told),
+            Heard::Value(value) | Heard::BatchedValue(value) => {
+                if let Some(pair) = pairs.find(row, value.symbol) {
+                    account.handle_value(pair, value.sequence);
+                }
+            }
+            Heard::Told(told) => {
+                if let Some(pair) = pairs.find(row, told.symbol) {
+                    account.handle_told(pair, told);
+                }
+            }
             _ => {}
         });
     }
 
     /// The run ends; see [`Account::note_claims`](crate::account::Account::note_claims).
     pub(super) fn begin_leaving(&mut self) {
-        for class in [Class::Healthy, Class::Slow] {
+        for class in Class::ALL {
             let records = self.records.get_mut(class);
             records.recorder.messages.parsed = records.reader.parsed();
-            records.account.note_claims();
+            records.account.note_claims(&records.pairs);
         }
     }
 
-    pub(super) fn established(&mut self, class: Class, dialed: UnixMicros) -> RowIndex {
-        let took = self.turn.now.since(dialed);
-        self.recorder(class).connect.record(took);
-        self.records.get_mut(class).add_connection()
+    /// A client got its answer to `subscribe`. Those that come and go have no row: nothing is owed to
+    /// them for certain.
+    pub(super) fn established(&mut self, connection: &Connection) -> Option<RowIndex> {
+        let now = self.turn.now;
+        let records = self.records.get_mut(connection.class);
+        let phases = connection.phases;
+        let connect = &mut records.recorder.connect;
+        connect.whole.record(now.since(phases.dialed));
+        connect.tcp.record(phases.connected.since(phases.dialed));
+        connect
+            .upgrade
+            .record(phases.upgraded.since(phases.connected));
+        connect.subscribe.record(now.since(phases.upgraded));
+        match &connection.returning {
+            Some(returning) => {
+                records.figures.left -= 1;
+                self.storm.resubscribed.record(now.since(returning.cut));
+            }
+            None => records.figures.established += 1,
+        }
+        (connection.class != Class::Churning).then(|| records.add_connection(&connection.own))
     }
 
     pub(super) fn failed(&mut self, class: Class, reason: &str) {
         self.records.get_mut(class).fail(reason);
     }
 
-    pub(super) fn lost(&mut self, class: Class, row: RowIndex, reason: &str) {
-        self.records.get_mut(class).lose_connection(row, reason);
+    /// An established connection is gone for good.
+    pub(super) fn lost(&mut self, class: Class, row: Option<RowIndex>, reason: &str) {
+        let records = self.records.get_mut(class);
+        if let Some(row) = row {
+            records.lose_connection(row);
+        }
+        records.count_loss(reason);
     }
 
-    pub(super) fn finish(self) -> (PerClass<Records>, Times) {
-        (self.records, self.turns)
+    /// An established connection was cut, and its client will come back.
+    pub(super) fn cut(&mut self, class: Class, row: Option<RowIndex>) {
+        let records = self.records.get_mut(class);
+        if let Some(row) = row {
+            records.lose_connection(row);
+        }
+        records.figures.left += 1;
+        self.storm.cut += 1;
+    }
+
+    /// A client that comes and goes is going.
+    pub(super) fn left(&mut self, class: Class) {
+        self.records.get_mut(class).figures.left += 1;
+    }
+
+    /// Notes the longest silence of a connection that is still up at the end of the run.
+    pub(super) fn note_silence(&mut self, connection: &mut Connection) {
+        /// Silence for so much of the window, at its end, is worth a word.
+        const TAIL: u32 = 5;
+        let bounds = self.turn.rules.bounds;
+        if !bounds.is_measurable() {
+            return;
+        }
+        let tail = connection.silence.end(bounds.end, bounds.start);
+        let longest = connection.silence.longest();
+        let recorder = self.recorder(connection.class);
+        recorder.silence.record(longest);
+        recorder.fell_silent += u64::from(tail >= bounds.end.since(bounds.start) / TAIL);
+    }
+
+    pub(super) fn finish(self) -> (PerClass<Records>, Times, StormRecord) {
+        (self.records, self.turns, self.storm)
+    }
+}
+
+/// How long one connection heard nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Silence {
+    heard: UnixMicros,
+    longest_micros: u64,
+}
+
+impl Silence {
+    /// Something is heard, or the window ends; returns how long nothing was.
+    fn end(&mut self, now: UnixMicros, window_start: UnixMicros) -> Duration {
+        let micros = now.micros_since(self.heard.max(window_start));
+        self.heard = now;
+        self.longest_micros = self.longest_micros.max(micros);
+        Duration::from_micros(micros)
+    }
+
+    const fn longest(&self) -> Duration {
+        Duration::from_micros(self.longest_micros)
     }
 }
 
@@ -221,7 +381,7 @@ fn record(
         _ => return,
     }
     recorder.before_intended += u64::from(turn.now < intended);
-    recorder
-        .latency
-        .record_micros(turn.now.micros_since(intended));
+    let latency = &mut recorder.timeline.slot().latency;
+    let is_in_range = latency.record_micros(turn.now.micros_since(intended));
+    recorder.clamped += u64::from(!is_in_range);
 }

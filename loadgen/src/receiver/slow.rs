@@ -22,7 +22,7 @@ use super::Receiver;
 use super::connection::{Ending, Stage};
 use crate::class::Class;
 use crate::clock::UnixMicros;
-use crate::scenario::Slow;
+use crate::plan::Slow;
 
 /// Receive buffer that slow clients ask for, in bytes: the kernel doubles it for its own overhead
 /// (socket(7)). Small, so that it is the server's side that fills.

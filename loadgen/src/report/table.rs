@@ -2,10 +2,12 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::{Report, SlowReport, TimesReport};
+use super::{ChurnReport, Report, ServerReport, SlowReport, StormReport, TimesReport};
 use crate::account::Balance;
+use crate::ramp::RampReport;
 use crate::recorder::Reasons;
 use crate::verdict::{AuditBasis, Outcome};
+use crate::verify::Verification;
 
 /// Renders the report.
 #[must_use]
@@ -41,11 +43,30 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
             ""
         },
     )?;
+    let scenario = plan.scenario;
+    line(
+        out,
+        "scenario",
+        format_args!("{} = {}", scenario.name(), scenario.flags()),
+    )?;
     writeln!(out)?;
+    if let Some(ramp) = &report.ramp {
+        write_ramp(out, ramp)?;
+    }
     write_connections(out, report)?;
+    if let Some(churn) = &report.churn {
+        write_churn(out, churn)?;
+    }
+    if let Some(storm) = &report.storm {
+        write_storm(out, storm)?;
+    }
     write_delivery(out, report)?;
     write_account(out, "account", &report.account)?;
     line(out, "latency", times(&report.latency))?;
+    if report.latency_method == "fromSent" {
+        let note = "from sending, in a closed loop: what waited for its turn is not in it";
+        line(out, "", note)?;
+    }
     let throughput = &report.throughput;
     let mib = throughput.bytes_per_second / f64::from(1 << 20);
     line(
@@ -61,6 +82,9 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
         write_slow(out, slow)?;
     }
     write_publisher(out, report)?;
+    if let Some(server) = &report.server {
+        write_server(out, server)?;
+    }
     write_own_use(out, report)?;
     writeln!(out)?;
     write_verdict(out, report)
@@ -78,7 +102,127 @@ fn write_connections(out: &mut String, report: &Report) -> fmt::Result {
     )?;
     reasons(out, "failed", &connections.failures)?;
     reasons(out, "lost", &connections.losses)?;
-    line(out, "connect", times(&connections.connect))
+    line(out, "connect", times(&connections.connect))?;
+    let p99 = |times: &TimesReport| Micros(times.p99_us).to_string();
+    line(
+        out,
+        "",
+        format_args!(
+            "p99 of its parts: tcp {}  upgrade {}  subscribe {}  dialed late {}",
+            p99(&connections.tcp),
+            p99(&connections.upgrade),
+            p99(&connections.subscribe),
+            p99(&report.own_use.dial_lateness),
+        ),
+    )?;
+    line(
+        out,
+        "silence",
+        format_args!(
+            "longest of each connection: p50 {}  p99 {}  max {}  {} silent over the last fifth",
+            Micros(connections.silence.p50_us),
+            Micros(connections.silence.p99_us),
+            Micros(connections.silence.max_us),
+            connections.fell_silent,
+        ),
+    )
+}
+
+fn write_ramp(out: &mut String, ramp: &RampReport) -> fmt::Result {
+    let unit = match ramp.of {
+        "rate" => "publications/s",
+        _ => "connections",
+    };
+    let held = ramp
+        .held
+        .map_or_else(|| "no level".to_owned(), |held| format!("{held} {unit}"));
+    let broke = match (ramp.broke, ramp.broken_target) {
+        (Some(broke), Some(target)) => format!("broke at {broke}: {target}"),
+        (Some(broke), None) => format!("could not be run at {broke}"),
+        (None, _) => "never broke".to_owned(),
+    };
+    line(out, "ramp", format_args!("held {held}  {broke}"))?;
+    for level in &ramp.levels {
+        let delivered = Percent(level.delivered_percent);
+        let (p99, cpu) = (
+            Micros(level.latency_p99_us),
+            Percent(level.server_cpu_percent),
+        );
+        let why = level.reason.as_deref().unwrap_or_default();
+        line(
+            out,
+            "",
+            format_args!(
+                "{:>9}  {:<9}  delivered {delivered}  p99 {p99}  {:.0} values/s  server CPU {cpu}  {why}",
+                level.level, level.outcome, level.values_per_second,
+            ),
+        )?;
+    }
+    if ramp.held.is_some() {
+        line(out, "", "what follows is of the last level that held")?;
+    }
+    Ok(())
+}
+
+fn write_churn(out: &mut String, churn: &ChurnReport) -> fmt::Result {
+    line(
+        out,
+        "come and go",
+        format_args!(
+            "{} came  {} established  {} failed  {} lost",
+            churn.asked, churn.established, churn.failed, churn.lost
+        ),
+    )?;
+    reasons(out, "failed", &churn.failures)?;
+    reasons(out, "lost", &churn.losses)?;
+    line(out, "", format_args!("connect {}", times(&churn.connect)))?;
+    line(
+        out,
+        "",
+        format_args!("dialed late {}", times(&churn.lateness)),
+    )
+}
+
+fn write_storm(out: &mut String, storm: &StormReport) -> fmt::Result {
+    line(
+        out,
+        "storm",
+        format_args!(
+            "{} cut  {} hold the newest values again  {} attempts",
+            storm.cut, storm.recovered, storm.attempts
+        ),
+    )?;
+    reasons(out, "failed", &storm.failures)?;
+    let since = "since the cut:";
+    line(
+        out,
+        "",
+        format_args!("{since} subscribed {}", times(&storm.resubscribed)),
+    )?;
+    line(
+        out,
+        "",
+        format_args!("{since} newest {}", times(&storm.newest)),
+    )
+}
+
+fn write_server(out: &mut String, server: &ServerReport) -> fmt::Result {
+    line(
+        out,
+        "server",
+        format_args!(
+            "CPU {} of one  RSS {} before clients, {} at the start, {} at the end  {} a connection{}",
+            Percent(server.cpu_percent),
+            Bytes(server.rss_bytes_before),
+            Bytes(server.rss_bytes_start),
+            Bytes(server.rss_bytes_end),
+            Bytes(server.bytes_per_connection.map(whole)),
+            match server.growth_bytes_per_hour {
+                Some(growth) => format!("  growth {:+.3} MiB/h", growth / f64::from(1 << 20)),
+                None => String::new(),
+            },
+        ),
+    )
 }
 
 fn write_delivery(out: &mut String, report: &Report) -> fmt::Result {
@@ -168,6 +312,18 @@ fn write_messages(out: &mut String, report: &Report) -> fmt::Result {
             messages.parsed
         ),
     )?;
+    if let Some(verification) = &report.verification {
+        let Verification {
+            compared,
+            changed,
+            unverified,
+        } = verification;
+        line(
+            out,
+            "bytes",
+            format_args!("{compared} values compared  {changed} changed  {unverified} unverified"),
+        )?;
+    }
     for (notice, count) in &messages.notices {
         line(out, "", format_args!("{count} {notice}"))?;
     }
@@ -231,7 +387,14 @@ fn write_publisher(out: &mut String, report: &Report) -> fmt::Result {
             format_args!("{} of them unheard: {hint}", publisher.unheard),
         )?;
     }
-    line(out, "lateness", times(&publisher.lateness))?;
+    if publisher.given_up > 0 {
+        let count = publisher.given_up;
+        let what = "a second without progress; what was under way counts as lost";
+        line(out, "", format_args!("{count} times {what}"))?;
+    }
+    if publisher.lateness.samples > 0 {
+        line(out, "lateness", times(&publisher.lateness))?;
+    }
     line(out, "redis answer", times(&publisher.round_trip))
 }
 
@@ -250,10 +413,11 @@ fn write_own_use(out: &mut String, report: &Report) -> fmt::Result {
         out,
         "own use",
         format_args!(
-            "{} of a CPU  busiest receive thread {}  turn p99 {}  {starved} receives starved",
+            "{} of a CPU  busiest receive thread {}  turn p99 {}  {starved} receives starved  {} samples clamped",
             Percent(own.cpu_percent),
             Percent(demand.reduce(f64::max)),
             Micros(own.receive_turn.p99_us),
+            own.samples_clamped,
         ),
     )
 }
@@ -322,6 +486,30 @@ impl Display for Micros {
             Some(micros) => write!(f, "{:.3} s", micros as f64 / 1e6),
         }
     }
+}
+
+/// Shown in the unit that suits it.
+struct Bytes(Option<u64>);
+
+impl Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("-"),
+            Some(bytes @ 0..10_000) => write!(f, "{bytes} B"),
+            Some(bytes @ 10_000..10_000_000) => write!(f, "{:.1} KiB", bytes as f64 / 1024.0),
+            Some(bytes) => write!(f, "{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
+        }
+    }
+}
+
+/// A cast from a float saturates: less than nothing is nothing.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates"
+)]
+fn whole(figure: f64) -> u64 {
+    figure.round() as u64
 }
 
 struct Percent(Option<f64>);

@@ -1,12 +1,14 @@
 //! How the generator itself may have caused what it measured.
 
 use super::{DEMAND_MAX_PERCENT, Facts, LATENESS_SHARE_MAX, Outcome};
-use crate::scenario::Targets;
+use crate::plan::Targets;
 
 /// See [`super`].
 pub(super) struct Spoilers {
     publisher: Option<String>,
     receiver: Option<String>,
+    /// A thread wanted its whole CPU.
+    limit: Option<String>,
 }
 
 impl Spoilers {
@@ -26,7 +28,14 @@ impl Spoilers {
         let busy = demand.map(|demand| {
             format!("a receive thread wanted its CPU for {demand:.1} % of the window; give it a CPU or use more --threads")
         });
-        let turn = facts.receive_turn_p99.filter(|&turn| turn > lateness_max);
+        let publishing = facts
+            .publisher_demand_percent
+            .filter(|&demand| demand > DEMAND_MAX_PERCENT)
+            .map(|demand| format!("the publisher wanted its CPU for {demand:.1} % of the time"));
+        // In a closed loop long turns are the load, not the lateness.
+        let turn = facts
+            .receive_turn_p99
+            .filter(|&turn| turn > lateness_max && !facts.is_closed_loop);
         let slow = turn.map(|turn| {
             format!(
                 "a receive thread read late: p99 of its turns {turn:?}, tolerated {lateness_max:?}"
@@ -34,8 +43,14 @@ impl Spoilers {
         });
         Self {
             publisher: failed.or(late),
+            limit: busy.clone().or(publishing),
             receiver: busy.or(slow),
         }
+    }
+
+    /// Why it was the generator that could not do more.
+    pub(super) fn limit(&self) -> Option<&str> {
+        self.limit.as_deref()
     }
 
     /// Applies them to what the numbers say.

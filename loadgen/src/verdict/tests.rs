@@ -8,12 +8,23 @@ const TARGETS: Targets = Targets {
     established_percent_min: 100.0,
     disorder_max: 0,
     unaccounted_max: 0,
+    recovery_max: Duration::from_secs(30),
+    connection_bytes_max: None,
+    growth_bytes_per_hour_max: None,
 };
 
 fn good() -> Facts {
     Facts {
         asked: 10,
         established: 10,
+        lost: 0,
+        expects_values: true,
+        is_closed_loop: false,
+        storm: None,
+        connection_bytes: None,
+        growth_bytes_per_hour: None,
+        measured: Duration::from_secs(30),
+        changed: 0,
         basis: AuditBasis::Publisher,
         delivery: Delivery {
             expected: 1_000,
@@ -35,6 +46,7 @@ fn good() -> Facts {
         receive_demand_percent_max: Some(95.0),
         receive_turn_p99: Some(Duration::from_millis(50)),
         publisher_late_p99: Some(Duration::from_millis(50)),
+        publisher_demand_percent: Some(95.0),
         publisher_failure: None,
     }
 }
@@ -182,4 +194,103 @@ fn a_fact_outweighs_a_missing_verdict() {
         "xM?MM",
         1,
     );
+}
+
+#[test]
+fn changed_bytes_are_disorder() {
+    check(|facts| facts.changed = 1, "MMMxM", 1);
+}
+
+#[test]
+fn a_closed_loop_asks_who_was_the_bottleneck_instead_of_the_latency() {
+    let closed = |facts: &mut Facts| {
+        facts.is_closed_loop = true;
+        facts.latency_p99 = Some(Duration::from_secs(9));
+        facts.receive_turn_p99 = Some(Duration::from_secs(9));
+    };
+    check(closed, "MMMMM", 0);
+    check(
+        |facts| {
+            closed(facts);
+            facts.receive_demand_percent_max = Some(99.0);
+        },
+        "MM?MM",
+        3,
+    );
+    check(
+        |facts| {
+            closed(facts);
+            facts.publisher_demand_percent = Some(99.0);
+        },
+        "MM?MM",
+        3,
+    );
+}
+
+#[test]
+fn a_storm_asks_for_recovery_instead_of_delivery() {
+    let storm = |cut, recovered, slowest| {
+        move |facts: &mut Facts| {
+            facts.delivery.delivered = 0;
+            facts.storm = Some(StormFacts {
+                cut,
+                recovered,
+                slowest: Some(Duration::from_secs(slowest)),
+            });
+        }
+    };
+    check(storm(10, 10, 30), "MMMM", 0);
+    check(storm(10, 10, 31), "MxMM", 1);
+    check(storm(10, 9, 3), "MxMM", 1);
+    check(storm(0, 0, 0), "M?MM", 3);
+}
+
+#[test]
+fn a_run_without_values_asks_whether_connections_were_kept() {
+    check(|facts| facts.expects_values = false, "MM", 0);
+    check(
+        |facts| {
+            facts.expects_values = false;
+            facts.lost = 1;
+        },
+        "Mx",
+        1,
+    );
+}
+
+#[test]
+fn memory_and_growth_are_targets_when_they_are_asked_for() {
+    let targets = Targets {
+        connection_bytes_max: Some(512),
+        growth_bytes_per_hour_max: Some(1_000),
+        ..TARGETS
+    };
+    let outcomes = |change: fn(&mut Facts)| {
+        let mut facts = good();
+        facts.expects_values = false;
+        change(&mut facts);
+        let judgements = judge(&facts, &targets).judgements;
+        judgements[2..]
+            .iter()
+            .map(|j| j.outcome.clone())
+            .collect::<Vec<_>>()
+    };
+    let unread = outcomes(|_| {});
+    assert!(
+        unread
+            .iter()
+            .all(|outcome| matches!(outcome, Outcome::NoVerdict(_)))
+    );
+    let short = outcomes(|facts| {
+        facts.connection_bytes = Some(512.0);
+        facts.growth_bytes_per_hour = Some(0.0);
+    });
+    assert_eq!(short[0], Outcome::Met);
+    assert!(matches!(&short[1], Outcome::NoVerdict(why) if why.contains("10 minutes")));
+    let long = outcomes(|facts| {
+        facts.connection_bytes = Some(513.0);
+        facts.growth_bytes_per_hour = Some(1_001.0);
+        facts.measured = GROWTH_SPAN_MIN;
+    });
+    assert_eq!(long, [Outcome::Missed, Outcome::Missed]);
 }
