@@ -11,7 +11,7 @@
 import { RedisClient } from "bun";
 import { CHANNEL, Values, connected, error, execute, numbered, options, parse } from "../wire.mjs";
 
-const BACKLOG_BYTES_MAX = 1024 * 1024;
+const BACKLOG_BYTES_MAX = 256 * 1024;
 
 const { host, port, redis } = options();
 const values = new Values();

@@ -12,10 +12,11 @@ text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #1f232
 .grid { stroke: #d1d9e0; stroke-width: 1 } .one { stroke: #59636e; stroke-width: 1.5; stroke-dasharray: 4 3 }
 .spread { stroke: #1f2328; stroke-width: 1.5; fill: none }
 .engine { fill: #0969da } .floor { fill: #afb8c1 } .peer { fill: #e0823d }
-.back { fill: #ffffff }
+.back { fill: #ffffff } .value { paint-order: stroke; stroke: #ffffff; stroke-width: 4px }
 @media (prefers-color-scheme: dark) {
   text { fill: #f0f6fc } .tick { fill: #9198a1 } .grid { stroke: #3d444d } .one { stroke: #9198a1 }
   .spread { stroke: #f0f6fc } .engine { fill: #4493f8 } .floor { fill: #656c76 } .peer { fill: #db8d4d } .back { fill: #0d1117 }
+  .value { stroke: #0d1117 }
 }
 """
 
@@ -64,11 +65,14 @@ def panel_parts(panel, top):
     for tick in ticks:
         yield f'<line class="grid" x1="{x(tick)}" y1="{rows_top - 4}" x2="{x(tick)}" y2="{bottom}"/>'
         yield f'<text class="tick" x="{x(tick)}" y="{bottom + 16}" text-anchor="middle">{tick:g} ×</text>'
-    for index, bar in enumerate(panel.bars):
-        middle = rows_top + ROW * index + ROW / 2
+    middles = [rows_top + ROW * index + ROW / 2 for index in range(len(panel.bars))]
+    for middle, bar in zip(middles, panel.bars):
         length = round(bar.median * scale, 1)
         yield f'<text x="{LEFT - 8}" y="{middle + 4.5}" text-anchor="end">{escape(bar.name)}</text>'
         yield f'<rect class="{bar.kind}" x="{LEFT}" y="{middle - BAR / 2}" width="{length}" height="{BAR}" rx="2"/>'
+    # Over the bars and under their values.
+    yield f'<line class="one" x1="{x(1)}" y1="{rows_top - 4}" x2="{x(1)}" y2="{bottom}"/>'
+    for middle, bar in zip(middles, panel.bars):
         end = bar.median
         if bar.most > bar.least:
             end = bar.most
@@ -76,8 +80,7 @@ def panel_parts(panel, top):
                 f'<path class="spread" d="M{x(bar.least)} {middle}H{x(bar.most)}'
                 f'M{x(bar.least)} {middle - 4}v8M{x(bar.most)} {middle - 4}v8"/>'
             )
-        yield f'<text x="{x(end) + 7}" y="{middle + 4.5}">{bar.median:.2f} ×</text>'
-    yield f'<line class="one" x1="{x(1)}" y1="{rows_top - 4}" x2="{x(1)}" y2="{bottom}"/>'
+        yield f'<text class="value" x="{x(end) + 7}" y="{middle + 4.5}">{bar.median:.2f} ×</text>'
 
 
 def nice_step(most):

@@ -3,9 +3,12 @@
 **Busy** is wall time less idle and waiting time of the CPU, from /proc/stat. On kernels that stop the tick of an idle
 CPU (NO_HZ) idle time is measured, not sampled, so busy time is exact to the 10 ms that the file is written in; user and
 system time beside it are sampled by ticks and are not used. It holds what no thread is charged with: interrupts, and
-the network's work in them. What the CPU is busy with anyway is taken off: measured with the server up and no client.
+the network's work in them. What the CPU is busy with anyway is taken off: measured while the server is up and has no client.
 
 **Threads** is the run time of all threads of the process, exact, from their schedstat.
+
+**Foreign** is what neither these threads nor the CPU's soft-interrupt thread ran. Where that is much, something else ran
+on the CPU, and its busy time says nothing of the server.
 """
 
 import threading
@@ -21,7 +24,8 @@ class Sampler:
 
     def __init__(self, pid, cpu):
         self.pid, self.prefix = pid, f"cpu{cpu} "
-        self.samples = []  # (Unix time, not-busy seconds of the CPU, stolen seconds, thread seconds)
+        self.softirq_pid = kernel_thread(f"ksoftirqd/{cpu}")
+        self.samples = []  # (Unix time, and seconds: CPU not busy, CPU stolen, threads, soft-interrupt thread)
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self.collect, daemon=True)
 
@@ -36,10 +40,11 @@ class Sampler:
         self.sample()
 
     def between(self, start, end):
-        """Busy, stolen and thread seconds from `start` to `end`, Unix seconds; interpolated between samples."""
-        first, last = self.at(start), self.at(end)
-        idle, stolen, threads = (b - a for a, b in zip(first, last))
-        return {"busyS": end - start - idle, "stolenS": stolen, "threadsS": threads}
+        """What ran from `start` to `end`, Unix seconds; interpolated between samples."""
+        idle, stolen, threads, softirq = (b - a for a, b in zip(self.at(start), self.at(end)))
+        busy = end - start - idle
+        seconds = {"busyS": busy, "threadsS": threads, "foreignS": busy - threads - softirq, "stolenS": stolen}
+        return seconds | {"spanS": end - start}
 
     def collect(self):
         while not self.stopped.wait(PERIOD_S):
@@ -48,7 +53,8 @@ class Sampler:
     def sample(self):
         try:
             idle, stolen = self.core()
-            self.samples.append((time.time(), idle, stolen, self.threads()))
+            softirq = run_time(self.softirq_pid) if self.softirq_pid else 0
+            self.samples.append((time.time(), idle, stolen, self.threads(), softirq))
         except FileNotFoundError:
             self.stopped.set()  # The server has ended; the run will say so.
 
@@ -71,10 +77,26 @@ class Sampler:
         raise FileNotFoundError(self.prefix)
 
     def threads(self):
-        nanoseconds = 0
+        seconds = 0
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             try:
-                nanoseconds += int((task / "schedstat").read_text().split()[0])
+                seconds += run_time(f"{self.pid}/task/{task.name}")
             except (FileNotFoundError, ProcessLookupError):
                 pass  # That thread has ended.
-        return nanoseconds / 1e9
+        return seconds
+
+
+def run_time(thread):
+    """Seconds for which a thread has run."""
+    return int(Path(f"/proc/{thread}/schedstat").read_text().split()[0]) / 1e9
+
+
+def kernel_thread(name):
+    """Its number; `None` where the kernel's threads are not to be seen, as in containers."""
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if comm.read_text().strip() == name:
+                return comm.parent.name
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return None

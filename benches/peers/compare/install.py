@@ -45,9 +45,9 @@ def prepare(root, options, skipped):
     if not options.no_build:
         say("building the release binaries")
         packages = [f"--package={name}" for name in ("tickwire-engine", "loadgen", "tickwire-benches")]
-        subprocess.run(
-            ["cargo", "build", "--quiet", "--release", "--locked", "--bins", *packages], cwd=root, check=True
-        )
+        build = ["cargo", "build", "--quiet", "--release", "--locked", "--bins", *packages]
+        if subprocess.run(build, cwd=root).returncode != 0:
+            raise Failed("the release binaries can't be built; what stands above says why")
     for name in options.only:
         server = servers.ALL[name]
         try:

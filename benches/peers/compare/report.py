@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 
 import chart
 import servers
@@ -20,9 +21,9 @@ METHOD = """\
 runs every server once, every other round in reverse order. Figures are medians over the rounds, with the smallest and largest.
 - All take the same publications from the same Redis, and send each client what it subscribed to with a counter per symbol.
 - **Busy** is the time that the server's CPU was not idle in `loadgen`'s window (/proc/stat: wall time less idle and \
-waiting time, measured on kernels that stop the tick of an idle CPU), less what it was busy with while the server was up without \
-clients. It holds what no thread is charged with, such as interrupts. **Threads** is the run time of the server's threads. Both per value that arrived.
-- **× floor** is busy time per value relative to `floor-send` of the same round: one thread that reads Redis and calls send() once per \
+waiting time, measured on kernels that stop the tick of an idle CPU), less what it was busy with anyway, measured before clients came. It holds what no thread is charged with, such as interrupts. **Threads** is the run time of the server's threads. Both per value that arrived.
+- A run during which something else ran on CPU 0 is made again, up to twice; if that does not help its busy time is left out.
+- **× floor** is that time per value relative to `floor-send` of the same round: one thread that reads Redis and calls send() once per \
 value and client, and does nothing else.
 - What a peer was given to be fast, and what it does with slow clients, stands at the top of its source in `benches/peers/`.
 """
@@ -31,39 +32,45 @@ value and client, and does nothing else.
 @dataclass(frozen=True)
 class Column:
     title: str
-    value: object  # (run, its round's runs by server) -> a number or None
+    value: object  # (run, the results, the same round's run of the floor) -> a number or None
     form: str
     spread: bool = True
 
 
-def busy_us(run):
+def busy_us(run, results, _):
     """Busy time per value, without what the CPU is busy with anyway."""
-    cpu = run.cpu
-    return cpu and run.us_per_value(cpu["busyS"] - cpu["baselineBusyPerS"] * cpu["windowS"])
+    if run.cpu is None or run.is_shared:
+        return None
+    return run.us_per_value(run.cpu["busyS"] - results.baseline() * run.cpu["spanS"])
 
 
-def threads_us(run):
+def threads_us(run, *_):
     return run.cpu and run.us_per_value(run.cpu["threadsS"])
 
 
-def times_floor(run, beside):
-    floor = beside.get(FLOOR)
-    mine, its = busy_us(run), floor and busy_us(floor)
-    return mine / its if mine and its else None
+def times_floor(cost):
+    def value(run, results, floor):
+        mine, its = cost(run, results, None), floor and cost(floor, results, None)
+        return mine / its if mine and its else None
+
+    return value
 
 
 def scaled(factor, *path):
-    def value(run, _):
+    def value(run, *_):
         raw = run.get(*path)
         return raw * factor if raw is not None else None
 
     return value
 
 
+BUSY_RATIO = Column("× floor", times_floor(busy_us), "{:.2f}")
+THREADS_RATIO = Column("× floor", times_floor(threads_us), "{:.2f}")
 CPU = (
-    Column("CPU busy, µs/value", lambda run, _: busy_us(run), "{:.2f}"),
-    Column("× floor", times_floor, "{:.2f}"),
-    Column("threads, µs/value", lambda run, _: threads_us(run), "{:.2f}", False),
+    Column("busy, µs/value", busy_us, "{:.2f}"),
+    BUSY_RATIO,
+    Column("threads, µs/value", threads_us, "{:.2f}"),
+    THREADS_RATIO,
 )
 P50 = Column("p50, ms", scaled(1e-3, "latency", "p50Us"), "{:.2f}", False)
 P99 = Column("p99, ms", scaled(1e-3, "latency", "p99Us"), "{:.2f}")
@@ -96,12 +103,15 @@ class Results:
 
     def figures(self, task, server, column):
         """The column's values in the order of the rounds, without those that there is no value of."""
-        values = []
-        for index, run in enumerate(self.of(task, server)):
-            rounds = {name: self.of(task, name) for name in self.options.only}
-            beside = {name: runs[index] for name, runs in rounds.items() if index < len(runs)}
-            values.append(column.value(run, beside))
+        runs, floors = self.of(task, server), self.of(task, FLOOR)
+        values = [column.value(run, self, floor) for run, floor in zip_longest(runs, floors) if run]
         return [value for value in values if value is not None]
+
+    def baseline(self):
+        """Seconds per second that the CPU is busy with anyway: median of all that was seen of it before load came."""
+        before = [run.cpu["before"] for run in self.runs if run.cpu]
+        calm = [span["foreignS"] / span["spanS"] for span in before if not work.is_foreign(span)]
+        return statistics.median(calm) if calm else 0
 
     def tables(self):
         """Per work its title, header and rows."""
@@ -150,22 +160,25 @@ class Results:
         else:
             del paths["svg"]
         paths["md"].write_text(self.markdown(facts, paths.get("svg")))
-        paths["json"].write_text(json.dumps({"facts": facts, **self.data()}, indent=1) + "\n")
+        paths["json"].write_text(self.json(facts))
         return list(paths.values())
 
     def chart(self):
+        """Bars of busy time; of threads' time where something else ran on the CPU all the time."""
         panels = []
-        for task in ("steady", "saturate"):
-            ratio = next((column for column in COLUMNS[task] if column.title == "× floor"), None)
-            if task not in self.options.work:
-                continue
-            bars = []
-            for name in self.options.only:
-                if values := self.figures(task, name, ratio):
-                    spread = (statistics.median(values), min(values), max(values))
-                    bars.append(chart.Bar(name, servers.ALL[name].kind, *spread))
+        for task in (task for task in ("steady", "saturate") if task in self.options.work):
+            for ratio, measure in ((BUSY_RATIO, "busy time of the CPU"), (THREADS_RATIO, "run time of threads")):
+                spreads = {name: self.figures(task, name, ratio) for name in self.options.only}
+                measured = {name for name in self.options.only if self.of(task, name) and name not in self.skipped}
+                if any(spreads.values()) and (ratio is THREADS_RATIO or all(map(spreads.get, measured))):
+                    break
+            bars = [
+                chart.Bar(name, servers.ALL[name].kind, statistics.median(values), min(values), max(values))
+                for name, values in spreads.items()
+                if values
+            ]
             if bars:
-                panels.append(chart.Panel(f"{task}: {work.ALL[task].scope(self.options)}", bars))
+                panels.append(chart.Panel(f"{task}: {work.ALL[task].scope(self.options)} ({measure})", bars))
         return chart.draw("CPU per delivered value, relative to a bare send() loop", panels) if panels else None
 
     def markdown(self, facts, svg):
@@ -184,15 +197,16 @@ class Results:
             lines.append(f"| {name} | {servers.ALL[name].about} | {facts['versions'].get(name, '')} |")
         return "\n".join(lines) + "\n"
 
-    def data(self):
-        """Every run with the parts of loadgen's report that the tables are made of."""
-        kept = ("window", "connections", "delivery", "account", "latency", "throughput", "server", "slow", "ownUse", "verdict")
-        runs = []
+    def json(self, facts):
+        """Every run, one a line, with the parts of loadgen's report that the tables are made of."""
+        kept = ("window", "connections", "delivery", "account", "latency", "throughput", "server", "slow", "verdict")
+        lines = []
         for run in self.runs:
-            entry = asdict(run)
+            entry = asdict(run) | {"remark": run.remark}
             entry["report"] = {key: run.report[key] for key in kept if key in run.report} if run.report else None
-            runs.append(entry | {"remark": run.remark})
-        return {"skipped": self.skipped, "runs": runs}
+            lines.append(json.dumps(entry))
+        head = json.dumps({"facts": facts, "skipped": self.skipped, "baselineBusyPerS": self.baseline()}, indent=1)
+        return head[:-2] + ',\n "runs": [\n' + ",\n".join(lines) + "\n]}\n"
 
     def facts(self):
         def say(*command):

@@ -22,7 +22,7 @@ from websockets.asyncio.server import broadcast, serve
 from websockets.exceptions import ConnectionClosed
 
 CHANNEL = "market-data:updates"
-BACKLOG_BYTES_MAX = 1024 * 1024
+BACKLOG_BYTES_MAX = 256 * 1024
 SWEEP_S = 0.25
 
 

@@ -12,7 +12,7 @@ import { Redis } from "ioredis";
 import { Server } from "socket.io";
 import { CHANNEL, Values, connected, execute, options } from "../wire.mjs";
 
-const BACKLOG_PACKETS_MAX = 1024;
+const BACKLOG_PACKETS_MAX = 256;
 const SWEEP_MS = 250;
 
 const { host, port, redis } = options();

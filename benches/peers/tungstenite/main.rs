@@ -25,7 +25,7 @@ use tokio::task::LocalSet;
 use crate::hub::Hub;
 
 /// Frames that may wait for one client.
-const QUEUE_FRAMES_MAX: usize = 1_024;
+const QUEUE_FRAMES_MAX: usize = 256;
 
 #[derive(Parser)]
 #[command(about = "Tickwire's wire on tokio-tungstenite, to compare with")]
