@@ -23,6 +23,7 @@ mod demand;
 mod dialect;
 mod dialer;
 mod events;
+mod hearing;
 mod intake;
 mod outbox;
 mod records;

@@ -1,60 +1,23 @@
 //! With a publisher of our own, through a real Redis: what should have come is what was published,
 //! also when nothing comes, and values of somebody else are recognised.
-#![expect(clippy::unwrap_used, reason = "a test that can't go on ends there")]
 
 mod support;
 
+use support::Run;
 use support::redis_server::RedisServer;
+use support::relay::relay;
 use support::server::{Act, Behaviour, Server, Tamper};
-use support::{Run, loadgen};
 
 const RATE: u64 = 500;
 
 /// A server that relays the Redis channel to two clients of five symbols for a second.
 fn check(behaviour: Behaviour, flags: &[&str]) -> (Server, Run) {
-    let redis = RedisServer::start();
-    let server = Server::start(Behaviour {
-        feeds: false,
-        ..behaviour
-    });
-    let mut subscriber = redis::Client::open(redis.url())
-        .unwrap()
-        .get_connection()
-        .unwrap();
-    let mut channel = subscriber.as_pubsub();
-    channel.subscribe("market-data:updates").unwrap();
-    channel
-        .set_read_timeout(Some(std::time::Duration::from_millis(10)))
-        .unwrap();
-    let is_over = std::sync::atomic::AtomicBool::new(false);
-    let run = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
-                if let Ok(message) = channel.get_message() {
-                    server.relay(&message.get_payload::<String>().unwrap());
-                }
-            }
-        });
-        let (url, redis_url) = (server.url(), redis.url());
-        let run = loadgen(
-            &[
-                &[
-                    "--url",
-                    &url,
-                    "--publish",
-                    &redis_url,
-                    "--rate",
-                    &RATE.to_string(),
-                ],
-                &["--connections", "2", "--symbols", "5", "--duration", "1s"][..],
-                &["--warm-up", "300ms", "--max-p99", "5s"],
-                flags,
-            ]
-            .concat(),
-        );
-        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
-        run
-    });
+    let rate = RATE.to_string();
+    let common = [
+        &["--rate", &rate, "--connections", "2", "--symbols", "5"][..],
+        &["--duration", "1s", "--warm-up", "300ms", "--max-p99", "5s"],
+    ];
+    let (server, run) = relay(behaviour, &[&common.concat(), flags].concat());
     assert_eq!(run.number("/publisher/unheard"), 0);
     (server, run)
 }

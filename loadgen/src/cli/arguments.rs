@@ -1,4 +1,5 @@
-//! The flags.
+//! The flags. Which of them need each other is checked when the plan is made: a scenario may bring the
+//! other one.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
@@ -66,7 +67,6 @@ pub struct Arguments {
     #[arg(
         long,
         value_name = "EXPONENT",
-        requires = "symbols_per_client",
         value_parser = zipf_exponent,
         help_heading = "Clients"
     )]
@@ -194,11 +194,11 @@ pub struct Arguments {
     pub grace: Option<Duration>,
 
     /// The run is repeated with more of this, until a target breaks.
-    #[arg(long, value_enum, requires = "ramp_to", help_heading = "Phases")]
+    #[arg(long, value_enum, help_heading = "Phases")]
     pub ramp: Option<RampOf>,
 
     /// The last level of the ramp; the first is --rate or --connections.
-    #[arg(long, value_name = "LEVEL", requires = "ramp", help_heading = "Phases")]
+    #[arg(long, value_name = "LEVEL", help_heading = "Phases")]
     pub ramp_to: Option<u64>,
 
     /// Each level is so many times the one before.

@@ -162,6 +162,12 @@ impl Arguments {
             );
         }
         Ok(match self.symbols_per_client {
+            None if self.zipf.is_some() => {
+                return refuse(
+                    "--zipf is about clients with symbols of their own",
+                    "say how many each has: --symbols-per-client COUNT",
+                );
+            }
             None => Interest::All,
             Some(_) => Interest::Own(OwnSets::new(count, per_client, self.zipf.unwrap_or(0.0))),
         })
@@ -188,8 +194,16 @@ impl Arguments {
     }
 
     fn ramp(&self) -> Result<Option<Ramp>, Unusable> {
-        let (Some(of), Some(to)) = (self.ramp, self.ramp_to) else {
-            return Ok(None);
+        let (of, to) = match (self.ramp, self.ramp_to) {
+            (Some(of), Some(to)) => (of, to),
+            (None, None) => return Ok(None),
+            (Some(_), None) => {
+                return refuse("--ramp has no end", "say where it ends: --ramp-to LEVEL");
+            }
+            (None, Some(_)) => {
+                let remedy = "say which: --ramp rate or --ramp connections";
+                return refuse("--ramp-to raises nothing", remedy);
+            }
         };
         let (from, flag) = match of {
             RampOf::Rate if self.publish.is_none() => {

@@ -29,6 +29,8 @@ pub(super) struct Connection {
     pub(super) own: Box<[SymbolIndex]>,
     /// How many times it tried to come back, this one included; 0 before it was cut.
     pub(super) attempt: u32,
+    /// It was cut before.
+    has_returned: bool,
     /// Set from the cut until it holds the newest values again.
     pub(super) returning: Option<Box<Returning>>,
     pub(super) silence: Silence,
@@ -104,6 +106,7 @@ impl Connection {
             },
             own: Box::default(),
             attempt: dial.attempt,
+            has_returned: dial.cut.is_some(),
             returning: dial.cut.map(|cut| Box::new(Returning::new(cut))),
             silence: Silence::default(),
             session,
@@ -128,7 +131,9 @@ impl Connection {
             }
             _ => None,
         };
-        match intake.handle_text(text, self.class, row, self.returning.as_deref_mut()) {
+        let joined = self.joined();
+        let returning = self.returning.as_deref_mut();
+        match intake.handle_text(text, self.class, row, joined, returning) {
             Meaning::Subscribed if self.stage == Stage::Subscribing => {
                 self.stage = Stage::Live(intake.established(self));
                 // The tables have them now.
@@ -146,6 +151,15 @@ impl Connection {
         }
         self.recover(intake);
         Ok(())
+    }
+
+    /// Values that were due before belong to the time that the client was away.
+    const fn joined(&self) -> UnixMicros {
+        if self.has_returned {
+            self.phases.upgraded
+        } else {
+            UnixMicros::new(0)
+        }
     }
 
     /// Notes that a client that was cut holds everything again.

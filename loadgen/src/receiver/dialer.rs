@@ -178,9 +178,10 @@ impl Dialer {
     pub(super) fn rest(&mut self, now: UnixMicros) -> Option<Duration> {
         let can_begin = self.in_progress < self.concurrency;
         let staying = self.staying.next(now).filter(|_| can_begin);
-        let churning = self
-            .churning
-            .as_mut()
+        // Before the first of them the window is not open.
+        let churning = self.churning.as_mut();
+        let churning = churning
+            .filter(|churning| churning.first.is_some())
             .and_then(|churning| churning.next(now));
         let returning = self.returning.peek().map(|Reverse(dial)| dial.due);
         let leaving = self.leaving.front().map(|timed| timed.at);

@@ -4,19 +4,14 @@ use std::os::fd::AsFd;
 
 use rustix::net::sockopt::socket_error;
 use tickwire_protocol::error_code::CloseCode;
-use tickwire_protocol::frame::MaskedOpcode;
 use tickwire_ring::{ConnectionKey, Event, Lease, ReceiveEnd, Ring, SendOutcome};
 
 use super::Receiver;
 use super::connection::{Connection, Ending, Stage};
-use super::dialect::{Unwrapped, unwrap};
-use super::dialer::{Dial, Dialer};
-use super::intake::Intake;
-use super::requests::{KEY, Requests, close_frame, frame};
-use super::session::{Said, SessionError};
-use crate::interest::Interest;
-use crate::plan::Dialect;
-use crate::symbols::SymbolIndex;
+use super::dialer::Dial;
+use super::hearing::{Ears, Mind};
+use super::requests::close_frame;
+use super::session::SessionError;
 
 impl Receiver {
     /// Acts on one event.
@@ -60,11 +55,13 @@ impl Receiver {
         let ears = Ears {
             connections: &mut self.connections,
             message: &mut self.message,
-            intake: &mut self.intake,
-            requests: &self.requests,
-            interest: &self.interest,
-            symbol_count: self.symbol_count,
-            dialer: &mut self.dialer,
+            mind: Mind {
+                intake: &mut self.intake,
+                requests: &self.requests,
+                interest: &self.interest,
+                symbol_count: self.symbol_count,
+                dialer: &mut self.dialer,
+            },
         };
         (&self.ring, ears)
     }
@@ -218,121 +215,5 @@ impl Receiver {
     pub(super) fn connection(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
         let connection = self.connections.get_mut(key.slot as usize)?.as_mut()?;
         (connection.key == key).then_some(connection)
-    }
-}
-
-/// What hearing needs of a receiver while the ring lends the bytes.
-struct Ears<'r> {
-    connections: &'r mut [Option<Connection>],
-    message: &'r mut Vec<u8>,
-    intake: &'r mut Intake,
-    requests: &'r Requests,
-    interest: &'r Interest,
-    symbol_count: u16,
-    dialer: &'r mut Dialer,
-}
-
-impl Ears<'_> {
-    /// Feeds the session and acts on what was said.
-    fn hear(&mut self, key: ConnectionKey, mut input: &[u8]) -> Result<(), Ending> {
-        let Self {
-            connections,
-            message,
-            intake,
-            requests,
-            interest,
-            symbol_count,
-            dialer,
-        } = self;
-        let Some(Some(connection)) = connections.get_mut(key.slot as usize) else {
-            return Ok(());
-        };
-        if connection.stage == Stage::Closing {
-            return Ok(());
-        }
-        let is_leaving = matches!(connection.stage, Stage::Leaving(_));
-        intake.handle_bytes(connection, input.len());
-        connection.session.resume(message);
-        loop {
-            let said = connection
-                .session
-                .next(&mut input, message, KEY)
-                .map_err(Ending::Session);
-            let acted = match said {
-                Ok(None) => break,
-                Ok(Some(Said::Text)) => {
-                    let acted = match unwrap(requests.dialect, message) {
-                        Unwrapped::Message(text) => connection.handle_text(text, intake, dialer),
-                        Unwrapped::Opened => {
-                            connection.outbox.push(requests.formalities.join.clone());
-                            Ok(())
-                        }
-                        Unwrapped::Joined => {
-                            subscribe(connection, intake, requests, interest, *symbol_count);
-                            Ok(())
-                        }
-                        Unwrapped::Ping => {
-                            connection.outbox.push(requests.formalities.pong.clone());
-                            Ok(())
-                        }
-                        Unwrapped::Nothing => Ok(()),
-                    };
-                    message.clear();
-                    acted
-                }
-                // Our close frame is sent: nothing may follow it, and only the peer's FIN is awaited.
-                Ok(Some(Said::Ping(_) | Said::Close(_))) if is_leaving => Ok(()),
-                Ok(Some(Said::Binary)) => {
-                    message.clear();
-                    intake.recorder(connection.class).messages.binary += 1;
-                    Ok(())
-                }
-                Ok(Some(Said::Upgraded)) => {
-                    connection.phases.upgraded = intake.now();
-                    if requests.dialect == Dialect::Plain {
-                        subscribe(connection, intake, requests, interest, *symbol_count);
-                    }
-                    Ok(())
-                }
-                Ok(Some(Said::Ping(payload))) => {
-                    intake.recorder(connection.class).messages.pings += 1;
-                    connection
-                        .outbox
-                        .push(frame(MaskedOpcode::Pong, payload.as_bytes()));
-                    Ok(())
-                }
-                Ok(Some(Said::Pong)) => Ok(()),
-                Ok(Some(Said::Close(code))) => Err(Ending::CloseFrame(code)),
-                Err(ending) => Err(ending),
-            };
-            if let Err(ending) = acted {
-                message.clear();
-                return Err(ending);
-            }
-        }
-        connection.session.park(message);
-        Ok(())
-    }
-}
-
-/// Sends `subscribe`; of a client that was cut, notes what it has to receive from here on.
-fn subscribe(
-    connection: &mut Connection,
-    intake: &Intake,
-    requests: &Requests,
-    interest: &Interest,
-    symbol_count: u16,
-) {
-    connection.stage = Stage::Subscribing;
-    connection.own = interest.of(connection.number).into();
-    connection.outbox.push(requests.subscribe(&connection.own));
-    let Connection { own, returning, .. } = connection;
-    if let Some(returning) = returning {
-        let newest = |symbol| (symbol, intake.newest(symbol));
-        if own.is_empty() {
-            returning.expect((0..symbol_count).map(SymbolIndex).map(newest));
-        } else {
-            returning.expect(own.iter().copied().map(newest));
-        }
     }
 }

@@ -148,13 +148,14 @@ impl Intake {
         }
     }
 
-    /// `row` is the connection's, once it is subscribed, and `returning` says what it waits for when it
-    /// was cut before.
+    /// `row` is the connection's, once it is subscribed; the latency of values due before `joined` is not
+    /// the server's; `returning` says what a client waits for that was cut.
     pub(super) fn handle_text(
         &mut self,
         text: &[u8],
         class: Class,
         row: Option<RowIndex>,
+        joined: UnixMicros,
         mut returning: Option<&mut Returning>,
     ) -> Meaning {
         let turn = &self.turn;
@@ -188,7 +189,7 @@ impl Intake {
                 recorder.timeline.slot().values += 1;
             }
             let sighting = audit.handle_value(pair, value, &turn.rules);
-            record(sighting, value, turn, recorder, figures);
+            record(sighting, value, turn, joined, recorder, figures);
             account.handle_value(pair, value.sequence);
             if let Some(verifier) = verifier {
                 verifier.compare(value, message);
@@ -369,6 +370,7 @@ fn record(
     sighting: Sighting,
     value: Value,
     turn: &Turn,
+    joined: UnixMicros,
     recorder: &mut Recorder,
     figures: &mut Figures,
 ) {
@@ -379,6 +381,9 @@ fn record(
         Sighting::Delivered | Sighting::Reordered => figures.delivered += 1,
         Sighting::Uncounted if turn.rules.bounds.place(intended) == Place::Within => {}
         _ => return,
+    }
+    if intended < joined {
+        return;
     }
     recorder.before_intended += u64::from(turn.now < intended);
     let latency = &mut recorder.timeline.slot().latency;

@@ -60,7 +60,27 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     if let Some(storm) = &report.storm {
         write_storm(out, storm)?;
     }
+    if plan.expects_values {
+        write_values(out, report)?;
+    }
+    if let Some(slow) = &report.slow {
+        write_slow(out, slow)?;
+    }
+    write_publisher(out, report)?;
+    if let Some(server) = &report.server {
+        write_server(out, server, window.measured_ms)?;
+    }
+    write_own_use(out, report)?;
+    writeln!(out)?;
+    write_verdict(out, report)
+}
+
+fn write_values(out: &mut String, report: &Report) -> fmt::Result {
     write_delivery(out, report)?;
+    if report.storm.is_some() {
+        let note = "values passed by those that were away: no target in a storm";
+        line(out, "", note)?;
+    }
     write_account(out, "account", &report.account)?;
     line(out, "latency", times(&report.latency))?;
     if report.latency_method == "fromSent" {
@@ -77,17 +97,7 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
             throughput.values_per_second
         ),
     )?;
-    write_messages(out, report)?;
-    if let Some(slow) = &report.slow {
-        write_slow(out, slow)?;
-    }
-    write_publisher(out, report)?;
-    if let Some(server) = &report.server {
-        write_server(out, server)?;
-    }
-    write_own_use(out, report)?;
-    writeln!(out)?;
-    write_verdict(out, report)
+    write_messages(out, report)
 }
 
 fn write_connections(out: &mut String, report: &Report) -> fmt::Result {
@@ -115,6 +125,9 @@ fn write_connections(out: &mut String, report: &Report) -> fmt::Result {
             p99(&report.own_use.dial_lateness),
         ),
     )?;
+    if !report.plan.expects_values {
+        return Ok(());
+    }
     line(
         out,
         "silence",
@@ -206,7 +219,12 @@ fn write_storm(out: &mut String, storm: &StormReport) -> fmt::Result {
     )
 }
 
-fn write_server(out: &mut String, server: &ServerReport) -> fmt::Result {
+fn write_server(out: &mut String, server: &ServerReport, measured_ms: u64) -> fmt::Result {
+    /// A slope over less is noise, and would be read as a leak.
+    const GROWTH_SHOWN_MIN_MS: u64 = 60_000;
+    let growth = server.growth_bytes_per_hour;
+    let growth = growth.filter(|_| measured_ms >= GROWTH_SHOWN_MIN_MS);
+    let bytes_per_connection = server.bytes_per_connection.filter(|bytes| *bytes >= 0.0);
     line(
         out,
         "server",
@@ -216,8 +234,8 @@ fn write_server(out: &mut String, server: &ServerReport) -> fmt::Result {
             Bytes(server.rss_bytes_before),
             Bytes(server.rss_bytes_start),
             Bytes(server.rss_bytes_end),
-            Bytes(server.bytes_per_connection.map(whole)),
-            match server.growth_bytes_per_hour {
+            Bytes(bytes_per_connection.map(whole)),
+            match growth {
                 Some(growth) => format!("  growth {:+.3} MiB/h", growth / f64::from(1 << 20)),
                 None => String::new(),
             },

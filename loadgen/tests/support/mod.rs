@@ -12,6 +12,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub mod redis_server;
+pub mod relay;
 pub mod server;
 
 use std::process::{Child, Command, Output, Stdio};

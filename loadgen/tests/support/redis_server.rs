@@ -1,6 +1,6 @@
 //! A Redis of the test's own, on a free port, in a directory that goes with it.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -15,13 +15,20 @@ pub struct RedisServer {
 
 impl RedisServer {
     pub fn start() -> Self {
+        // Between finding a port free and taking it, a connection of another test may have it as its own:
+        // then Redis ends, and another port is tried.
+        std::iter::repeat_with(Self::try_start)
+            .take(20)
+            .flatten()
+            .next()
+            .expect("one of twenty ports stays free")
+    }
+
+    fn try_start() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
-        // Free now; nobody else picks it within the milliseconds until Redis has it.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
         let child = Command::new("redis-server")
             .args([
                 "--port",
@@ -40,15 +47,26 @@ impl RedisServer {
                     "redis-server can't be started ({error}); install it (apt install redis-server)"
                 )
             });
-        let server = Self {
+        let mut server = Self {
             child,
             port,
             _directory: directory,
         };
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        // A PING, not a mere connect: on a port that nobody listens on, a connection may meet itself.
+        let client = redis::Client::open(server.url()).unwrap();
+        let answers = || {
+            let mut connection = client
+                .get_connection_with_timeout(Duration::from_secs(1))
+                .ok()?;
+            redis::cmd("PING").exec(&mut connection).ok()
+        };
+        while answers().is_none() {
+            if server.child.try_wait().unwrap().is_some() {
+                return None;
+            }
             std::thread::sleep(Duration::from_millis(5));
         }
-        server
+        Some(server)
     }
 
     pub fn url(&self) -> String {

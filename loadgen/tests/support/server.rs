@@ -77,6 +77,14 @@ pub struct Behaviour {
     pub tamper: Box<Tamper>,
     /// Every so-many-th upgrade, from the first, is answered 503; 0 refuses none.
     pub refuses_every: usize,
+    /// This upgrade and all after it are answered 503.
+    pub refuses_from: Option<usize>,
+    /// Time that passes before each connection is upgraded.
+    pub upgrade_delay: Duration,
+    /// New clients get live values only.
+    pub withholds_snapshots: bool,
+    /// Speaks as socket.io does.
+    pub is_socket_io: bool,
     /// What is sent in answer to `subscribe` instead of `subscribed`.
     pub answer: Option<String>,
     /// The server's own feed runs.
@@ -101,6 +109,10 @@ impl Default for Behaviour {
         Self {
             tamper: Box::new(|sending| vec![Act::Text(sending.value.text.clone())]),
             refuses_every: 0,
+            refuses_from: None,
+            upgrade_delay: Duration::ZERO,
+            withholds_snapshots: false,
+            is_socket_io: false,
             answer: None,
             feeds: true,
             padding: 0,
@@ -206,13 +218,18 @@ impl Server {
     /// Feeds a value that came from elsewhere.
     pub fn relay(&self, payload: &str) {
         let value: Json = serde_json::from_str(payload).unwrap();
-        let counter = value["data"]["n"].as_u64().unwrap();
+        let symbol = value["symbol"].as_str().unwrap().to_owned();
+        let sequence = {
+            let feed = self.shared.feed.lock().unwrap();
+            let last = feed.last.get(&symbol).map(|&last| feed.log[last].sequence);
+            last.unwrap_or(0) + 1
+        };
         let head = payload.strip_suffix('}').unwrap();
         self.shared.feed(Fed {
-            symbol: value["symbol"].as_str().unwrap().to_owned(),
-            counter,
-            sequence: counter,
-            text: format!("{head},\"seq\":{counter}}}"),
+            symbol,
+            counter: value["data"]["n"].as_u64().unwrap(),
+            sequence,
+            text: format!("{head},\"seq\":{sequence}}}"),
             sent_us: value["data"]["sentUs"].as_u64().unwrap(),
         });
     }
@@ -245,10 +262,15 @@ impl Shared {
     fn serve(&self, mut stream: TcpStream) {
         let number = self.upgrades.fetch_add(1, Ordering::Relaxed);
         let every = self.behaviour.refuses_every;
-        if every > 0 && number.is_multiple_of(every) {
+        let is_full = self
+            .behaviour
+            .refuses_from
+            .is_some_and(|from| number >= from);
+        if is_full || every > 0 && number.is_multiple_of(every) {
             refuse(&mut stream);
             return;
         }
+        std::thread::sleep(self.behaviour.upgrade_delay);
         stream.set_nodelay(true).unwrap();
         if let Some(policy) = self.behaviour.slow {
             let socket = socket2::SockRef::from(&stream);
@@ -260,23 +282,30 @@ impl Shared {
         let Ok(mut socket) = tungstenite::accept(stream) else {
             return;
         };
+        if self.behaviour.is_socket_io {
+            let _ = socket.send(Message::text(r#"0{"sid":"s","pingInterval":25000}"#));
+            assert_eq!(socket.read().unwrap(), Message::text("40"));
+            let _ = socket.send(Message::text(r#"40{"sid":"t"}"#));
+            let _ = socket.send(Message::text("2"));
+        }
         let Ok(Message::Text(command)) = socket.read() else {
             return;
         };
-        let command: Json = serde_json::from_str(&command).unwrap();
+        let command = self.unwrap(&command);
         assert_eq!(command["action"], "subscribe");
         let names = command["symbols"].as_array().unwrap().iter();
         let symbols = names
             .map(|name| name.as_str().unwrap().to_owned())
             .collect();
-        let _ = socket.send(Message::text(r#"{"type":"connected","clientId":"c"}"#));
+        let greeting = self.wrap(r#"{"type":"connected","clientId":"c"}"#.to_owned());
+        let _ = socket.send(Message::text(greeting));
         let healthy = json!({"type": "subscribed", "symbols": command["symbols"], "rejected": []});
         let answer = self
             .behaviour
             .answer
             .clone()
             .unwrap_or_else(|| healthy.to_string());
-        if socket.send(Message::text(answer)).is_err() {
+        if socket.send(Message::text(self.wrap(answer))).is_err() {
             return;
         }
         let (number, acts) = self.subscribe(symbols);
@@ -287,11 +316,32 @@ impl Shared {
         });
     }
 
+    fn wrap(&self, message: String) -> String {
+        if self.behaviour.is_socket_io {
+            format!(r#"42["message",{message}]"#)
+        } else {
+            message
+        }
+    }
+
+    fn unwrap(&self, text: &str) -> Json {
+        if self.behaviour.is_socket_io {
+            let event: Json = serde_json::from_str(text.strip_prefix("42").unwrap()).unwrap();
+            assert_eq!(event[0], "message");
+            event[1].clone()
+        } else {
+            serde_json::from_str(text).unwrap()
+        }
+    }
+
     /// Queues the snapshots, then enters the client, with the feed standing still.
     fn subscribe(&self, symbols: Vec<String>) -> (usize, Receiver<Act>) {
         let (acts, receiver) = channel();
         let mut feed = self.feed.lock().unwrap();
         for symbol in &symbols {
+            if self.behaviour.withholds_snapshots {
+                break;
+            }
             if let Some(&last) = feed.last.get(symbol) {
                 let _ = acts.send(Act::Text(feed.log[last].text.clone()));
             }
@@ -327,6 +377,10 @@ impl Shared {
         while let Ok(act) = acts.recv() {
             let waiting = std::iter::once(act).chain(acts.try_iter());
             for act in conflate(waiting.collect(), self.behaviour.slow) {
+                let act = match act {
+                    Act::Text(text) => Act::Text(self.wrap(text)),
+                    other => other,
+                };
                 let begun = clock::now();
                 let goes_on = perform(&mut socket, act);
                 if clock::now().since(begun) >= STALL {
