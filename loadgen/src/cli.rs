@@ -56,6 +56,13 @@ enum Command {
     },
     /// Lists the scenarios and the flags that they stand for.
     List,
+    /// Compares runs by their JSON reports: B against A, each ratio with its spread.
+    Compare {
+        /// Reports of A: a file, several with commas between, or a directory of them.
+        a: String,
+        /// Reports of B.
+        b: String,
+    },
 }
 
 /// What the user wants.
@@ -65,6 +72,13 @@ pub enum Invocation {
     Run(Box<Plan>),
     /// The list of scenarios.
     List,
+    /// A comparison of reports, each side a file, several with commas, or a directory.
+    Compare {
+        /// The one side.
+        a: String,
+        /// The other, which is held against it.
+        b: String,
+    },
 }
 
 /// What is wrong with the command line, or with this machine, and what to do about it.
@@ -112,6 +126,10 @@ fn interpret(
             command: Some(Command::List),
             ..
         } => return Ok(Ok(Invocation::List)),
+        CommandLine {
+            command: Some(Command::Compare { a, b }),
+            ..
+        } => return Ok(Ok(Invocation::Compare { a, b })),
         CommandLine {
             command: Some(Command::Run { scenario, .. }),
             ..

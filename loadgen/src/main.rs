@@ -12,7 +12,7 @@ use loadgen::plan::Plan;
 use loadgen::ramp::{Level, climb};
 use loadgen::report::{Report, table};
 use loadgen::run::{RunError, run};
-use loadgen::scenario;
+use loadgen::{compare, hgrm, html, result, scenario};
 use mimalloc::MiMalloc;
 
 #[global_allocator]
@@ -44,6 +44,13 @@ fn invoke(invocation: Invocation) -> Result<u8, RunError> {
     match invocation {
         Invocation::Run(plan) => measure(&plan),
         Invocation::List => print(&scenario::list()).map(|()| 0),
+        Invocation::Compare { a, b } => match compare::run(&a, &b) {
+            Ok(text) => print(&text).map(|()| 0),
+            Err(error) => {
+                eprintln!("loadgen: {error}");
+                Ok(WRONG_USE)
+            }
+        },
     }
 }
 
@@ -85,6 +92,8 @@ fn cannot_write(error: std::io::Error) -> RunError {
 /// hour.
 struct Outputs {
     json: Option<File>,
+    hgrm: Option<File>,
+    html: Option<File>,
 }
 
 impl Outputs {
@@ -94,6 +103,8 @@ impl Outputs {
         };
         Ok(Self {
             json: create("--json", &plan.outputs.json)?,
+            hgrm: create("--hgrm", &plan.outputs.hgrm)?,
+            html: create("--html", &plan.outputs.html)?,
         })
     }
 
@@ -104,6 +115,19 @@ impl Outputs {
                 .map_err(|error| cannot_write(error.into()))?;
             out.write_all(b"\n")
                 .and_then(|()| out.flush())
+                .map_err(cannot_write)?;
+        }
+        if let Some(file) = self.hgrm {
+            let mut out = BufWriter::new(file);
+            hgrm::write(report.latency_times.histogram(), &mut out)
+                .and_then(|()| out.flush())
+                .map_err(cannot_write)?;
+        }
+        if let Some(mut file) = self.html {
+            // What the page shows is what the JSON says.
+            let json = serde_json::to_vec(report).map_err(|error| cannot_write(error.into()))?;
+            let result = result::parse(&json).map_err(|(what, _)| RunError::Failed(what))?;
+            file.write_all(html::render(&result).as_bytes())
                 .map_err(cannot_write)?;
         }
         Ok(())

@@ -25,7 +25,7 @@ use crate::account::Balance;
 use crate::measurement::Measurement;
 use crate::plan::Plan;
 use crate::ramp::RampReport;
-use crate::recorder::MessageCounts;
+use crate::recorder::{MessageCounts, Times};
 use crate::verdict::{Verdict, judge};
 use crate::verify::Verification;
 
@@ -57,6 +57,9 @@ pub struct Report {
     /// From when it counts: `fromIntended`, or in a closed loop `fromSent`, which leaves out what waited
     /// for its turn (coordinated omission) and must not be compared with the other.
     pub latency_method: &'static str,
+    /// The latency itself, for other formats.
+    #[serde(skip)]
+    pub latency_times: Times,
     /// The latency's curve: percent and microseconds.
     pub latency_curve: Vec<(f64, u64)>,
     /// Its buckets: microseconds and values, ascending.
@@ -122,6 +125,7 @@ impl Report {
             } else {
                 "fromIntended"
             },
+            latency_times: latency.clone(),
             latency_curve: latency.curve(),
             latency_histogram: latency.buckets(),
             timeline: TimelineReport::new(measurement),

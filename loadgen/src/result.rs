@@ -65,9 +65,13 @@ pub fn read(path: &Path) -> Result<RunResult, ResultError> {
 }
 
 /// What is wrong, and the remedy.
-type Refusal = (String, &'static str);
+pub type Refusal = (String, &'static str);
 
-fn parse(text: &[u8]) -> Result<RunResult, Refusal> {
+/// Takes a report from its JSON.
+///
+/// # Errors
+/// The text is no report of loadgen, or one of another layout.
+pub fn parse(text: &[u8]) -> Result<RunResult, Refusal> {
     let not_json = |error: serde_json::Error| {
         let what = format!("this is not JSON, or only a part of it ({error})");
         (what, "a run that is killed writes no report; run it again")

@@ -509,3 +509,23 @@ fn socket_io_is_spoken() {
     run.expect("/delivery/missing", 0);
     assert_eq!(run.exit_code, 0);
 }
+
+#[test]
+fn a_run_is_written_in_all_formats_and_can_be_compared() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (html, hgrm, json) = (path("r.html"), path("r.hgrm"), path("r.json"));
+    let flags = ["--connections", "2", "--duration", "500ms"];
+    let files = ["--html", &html, "--hgrm", &hgrm];
+    let (_, run) = run(
+        "steady",
+        Behaviour::default(),
+        &[&flags[..], &files].concat(),
+    );
+    let read = |path: &str| std::fs::read_to_string(path).expect("it was written");
+    assert!(read(&html).starts_with("<!DOCTYPE html>"));
+    assert!(read(&hgrm).contains("1/(1-Percentile)"));
+    std::fs::write(&json, run.report.to_string()).expect("it can be written");
+    let comparison = loadgen_without_report(&["compare", &json, &json]);
+    assert!(comparison.contains("p99"), "{comparison}");
+}
