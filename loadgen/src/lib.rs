@@ -1,7 +1,7 @@
 //! The load generator: measures from outside what a server of the Tickwire wire delivers, and how late.
 //!
 //! ```text
-//!             cli ──► scenario::Plan ──► run (coordinator, a tokio thread)
+//!  cli (+ scenario's flags) ──► plan ──► run (coordinator, a tokio thread; ramp: one run per level)
 //!                                         │ opens the measuring window, ends the run
 //!              ┌──────────────────────────┼───────────────────────────┐
 //!              ▼                          ▼                           ▼
@@ -10,11 +10,12 @@
 //!   Redis, open loop             message ─► audit (did it come?)
 //!              │                         ├► account (does the server's own count hold?)
 //!              │                         └► recorder (how late?)
-//!              └────────────► verdict ─► report (table, JSON) ◄───────┘
+//!              └──► measurement ─► verdict ─► report (table, JSON, hgrm) ◄──┘
+//!                                               JSON ─► result ─► html, compare
 //! ```
 //!
 //! The method, in five rules:
-//! * **Open loop.** The schedule is made first ([`schedule`]). A late publisher sends at once and
+//! * **Open loop**, but for `--window`, whose latency is labelled as uncorrected. The schedule is made first ([`schedule`]). A late publisher sends at once and
 //!   records its lateness; it never moves a time. Latency starts at the *intended* time, so a stall
 //!   anywhere shows in every message that it held up (no coordinated omission).
 //! * **What should have come is counted at the publisher**, by a counter per symbol that travels in
@@ -29,10 +30,10 @@
 //! clock is read per turn of the ring, not per message; receive threads share nothing but a few
 //! relaxed atomics that they write once per turn ([`control`]).
 //!
-//! Slow clients are a class of their own ([`class`]): the targets are about the healthy ones, and the
-//! slow ones are asked whether they ended on the newest value ([`finality`]).
+//! Slow clients and those that come and go are classes of their own ([`class`]): the targets are about the
+//! healthy ones, and the slow ones are asked whether they ended on the newest value ([`finality`]).
 //!
-//! Deliberately not here: anything of the engine, TLS, reconnecting clients.
+//! Deliberately not here: anything of the engine, and TLS.
 
 #![forbid(unsafe_code)]
 
