@@ -125,7 +125,7 @@ fn scenarios_show_what_is_theirs() {
         "their number changes"
     );
     let churn = check("churn", &reports::churn_with_failures());
-    assert!(churn.contains("reconnects were asked for"));
+    assert!(churn.contains("clients came and went beside"));
     assert!(
         churn.contains("The less frequent ones"),
         "twenty reasons are too many"

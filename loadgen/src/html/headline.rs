@@ -277,10 +277,10 @@ fn of_scenario(result: &RunResult, add: &mut impl FnMut(String, String, String))
     }
     if let Some(churn) = &result.churn {
         add(
-            "Reconnect p99".to_owned(),
+            "Connect p99, come and go".to_owned(),
             micros(churn.connect.p99_us).to_string(),
             format!(
-                "{} of {} came back",
+                "{} of {} got in",
                 Count(churn.established),
                 Count(churn.asked)
             ),

@@ -112,8 +112,8 @@ fn distributions(result: &RunResult) -> Table {
         rows.extend((times.samples > 0).then_some((name, times)));
     }
     if let Some(churn) = &result.churn {
-        rows.push(("reconnect, while others come and go", &churn.connect));
-        rows.push(("lateness of reconnects", &churn.lateness));
+        rows.push(("connect, of those that come and go", &churn.connect));
+        rows.push(("lateness of their dialing", &churn.lateness));
     }
     if let Some(storm) = &result.storm {
         rows.push(("from the drop until subscribed", &storm.resubscribed));

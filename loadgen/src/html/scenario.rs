@@ -230,7 +230,7 @@ fn recovery(storm: &Storm) -> Drawing {
 
 fn churn(churn: &Churn) -> Vec<Block> {
     let note = format!(
-        "{} reconnects were asked for beside the measured clients: {} came back, {} failed. Half were subscribed \
+        "{} clients came and went beside the measured ones: {} got in, {} failed. Half were subscribed \
          within {}, 99 % within {}. loadgen began 99 % of them no later than {} after their time.",
         Count(churn.asked),
         Count(churn.established),

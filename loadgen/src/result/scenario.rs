@@ -67,9 +67,9 @@ pub enum LevelOutcome {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Churn {
-    /// Reconnects wanted.
+    /// Clients that came.
     pub asked: u64,
-    /// Came back.
+    /// Those that got in.
     pub established: u64,
     /// Did not.
     pub failed: u64,
