@@ -1,8 +1,8 @@
 //! Values that were read lately, by the bytes of their message.
 //!
 //! A fan-out server sends the same bytes to all subscribers, so a load generator of a thousand clients
-//! reads each message a thousand times. Comparing it with what was read before costs a tenth of scanning
-//! it (`benches/message_read.rs`), and is exact: nothing is taken for equal that is not.
+//! reads each message a thousand times. Comparing it with what was read before is cheaper than scanning it
+//! (`benches/message_read.rs`), and is exact: nothing is taken for equal that is not.
 
 use super::Value;
 
