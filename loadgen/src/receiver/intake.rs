@@ -308,14 +308,15 @@ impl Intake {
         records.count_loss(reason);
     }
 
-    /// An established connection was cut, and its client will come back.
-    pub(super) fn cut(&mut self, class: Class, row: Option<RowIndex>) {
+    /// An established connection was cut, and its client will come back. Cut again before it held
+    /// everything, it has still one recovery to make.
+    pub(super) fn cut(&mut self, class: Class, row: Option<RowIndex>, is_first: bool) {
         let records = self.records.get_mut(class);
         if let Some(row) = row {
             records.lose_connection(row);
         }
         records.figures.left += 1;
-        self.storm.cut += 1;
+        self.storm.cut += u64::from(is_first);
     }
 
     /// A client that comes and goes is going.

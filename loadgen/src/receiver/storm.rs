@@ -37,7 +37,7 @@ pub(super) fn backoff(number: u32, attempt: u32) -> Duration {
 /// What became of those that were cut.
 #[derive(Clone, Debug, Default)]
 pub struct StormRecord {
-    /// Clients that were cut, by us or by the server; again for each time.
+    /// Clients that were cut, by us or by the server; again when it was after they had recovered.
     pub cut: u64,
     /// Connections begun to come back.
     pub attempts: u64,
