@@ -8,6 +8,7 @@
     reason = "nothing is exported, and figures are chosen to fit"
 )]
 
+use loadgen::symbols::Symbols;
 use serde_json::{Value as Json, json};
 
 /// A small generator (SplitMix64): the same seed gives the same report.
@@ -106,27 +107,8 @@ pub fn no_verdict(why: &str) -> Json {
 pub fn steady(seed: u64) -> Json {
     let mut dice = Dice(seed);
     let p50_us = dice.about(3_100.0, 0.05);
-    let symbols = [
-        "RELIANCE",
-        "TCS",
-        "HDFCBANK",
-        "ICICIBANK",
-        "INFY",
-        "HINDUNILVR",
-        "ITC",
-        "SBIN",
-        "BHARTIARTL",
-        "KOTAKBANK",
-    ];
-    let symbols: Vec<_> = (0..50)
-        .map(|index| {
-            format!(
-                "{}{}",
-                symbols[index % 10],
-                ["", ".B", ".C", ".D", ".E"][index / 10]
-            )
-        })
-        .collect();
+    let symbols = Symbols::first(50).expect("a count of symbols");
+    let symbols = symbols.names();
     json!({
         "schema": 1,
         "tool": {"name": "loadgen", "version": "0.1.0", "commit": "3f750e4", "flags": ["run", "steady", "--url",
