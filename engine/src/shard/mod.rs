@@ -45,7 +45,7 @@ use crate::limits::{
 use crate::mailbox::{SharedUpdate, TopicId};
 use crate::policy::Policies;
 use crate::random::Random;
-use connection::{Connection, Drain, InFlight, Inbound, Phase};
+use connection::{Connection, Drain, Heartbeats, InFlight, Inbound, Phase};
 pub use connection::{ConnectionReport, ReportOrder};
 use fanout::{Batches, Coalescer, Dispatch, ThrottleTimers};
 use metrics::{Counters, HandshakeResult, ShardMetrics};
@@ -102,6 +102,7 @@ pub struct Shard {
     throttle_timers: ThrottleTimers,
     coalescer: Coalescer,
     timers: TimingWheel,
+    heartbeats: Heartbeats,
     /// Slots with something to send outside the fan-out; each is marked `flush_queued`, others are stale.
     flush_queue: VecDeque<u32>,
     operations: VecDeque<Operation>,
@@ -154,6 +155,7 @@ impl Shard {
             throttle_timers: ThrottleTimers::default(),
             coalescer,
             timers: TimingWheel::new(),
+            heartbeats: Heartbeats::default(),
             flush_queue: VecDeque::new(),
             operations: VecDeque::new(),
             flush_next: false,
@@ -357,10 +359,11 @@ impl Shard {
         self.timers.expire(now.monotonic_ns, &mut due);
         for (connection, kind) in due.drain(..) {
             if self.is_current(connection) {
-                self.timer_fired(connection.slot, kind, now);
+                self.timer_fired(connection.slot, kind);
             }
         }
         self.due = due;
+        self.continue_heartbeats(now);
         self.continue_drain(now);
         self.release_throttled(now.monotonic_ns);
         self.trim(now.monotonic_ns);
@@ -464,6 +467,7 @@ impl Shard {
         [
             flush,
             self.timers.next_deadline_ns(),
+            self.heartbeats.next_deadline_ns(),
             self.drain_deadline_ns(),
             self.throttle_timers.next_deadline_ns(),
             self.trim_due_ns,
@@ -572,7 +576,7 @@ impl Shard {
         }
     }
 
-    fn timer_fired(&mut self, slot: u32, kind: TimerKind, now: Now) {
+    fn timer_fired(&mut self, slot: u32, kind: TimerKind) {
         let connection = &mut self.connections[slot as usize];
         match kind {
             TimerKind::Handshake if connection.phase == Phase::Handshake => {
@@ -584,7 +588,6 @@ impl Shard {
             TimerKind::Linger if connection.phase == Phase::Lingering => {
                 self.end(slot, None, false)
             }
-            TimerKind::Heartbeat => self.heartbeat(slot, now),
             TimerKind::RetrySend => {
                 connection.retry_armed = false;
                 self.schedule_flush(slot);

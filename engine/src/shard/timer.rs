@@ -12,8 +12,6 @@ pub(super) enum TimerKind {
     Flush,
     /// The peer must have sent its FIN.
     Linger,
-    /// The next ping.
-    Heartbeat,
     /// Try sending again after the kernel had no memory.
     RetrySend,
     /// Tell what was skipped.
@@ -27,7 +25,7 @@ const TICK_NS: u64 = 16_000_000;
 /// Slots of the wheel, a power of two: a turn of it takes 16 s, longer timers go round again.
 const SLOTS: usize = 1_024;
 
-/// What a slot keeps room for when it needs no more; each idle connection has one timer.
+/// What a slot keeps room for when it needs no more.
 const SLOT_TIMERS_KEPT: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +36,10 @@ struct Timer {
     kind: TimerKind,
 }
 
-const _: () = assert!(size_of::<Timer>() == 16, "each connection holds one");
+const _: () = assert!(
+    size_of::<Timer>() == 16,
+    "a storm of connections holds as many"
+);
 
 impl Timer {
     fn is_later_than(&self, tick: u64) -> bool {
@@ -53,7 +54,8 @@ impl Timer {
     clippy::cast_possible_truncation,
     reason = "the low bits are what is wanted"
 )]
-fn low_bits(tick: u64) -> u32 {
+/// Enough of a tick to tell it from those of the same year.
+pub(super) fn low_bits(tick: u64) -> u32 {
     tick as u32
 }
 
@@ -171,7 +173,7 @@ mod tests {
         let mut wheel = TimingWheel::new();
         let wrap_ns = (1 << 32) * TICK_NS;
         assert_eq!(expired(&mut wheel, wrap_ns - 5_000 * MS), 0);
-        wheel.arm(wrap_ns + 5_000 * MS, CONNECTION, TimerKind::Heartbeat);
+        wheel.arm(wrap_ns + 5_000 * MS, CONNECTION, TimerKind::Flush);
         assert_eq!(expired(&mut wheel, wrap_ns + 4_900 * MS), 0);
         assert_eq!(expired(&mut wheel, wrap_ns + 5_100 * MS), 1);
     }

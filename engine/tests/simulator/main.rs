@@ -23,7 +23,7 @@ use tickwire_engine::shard::{Sabotage, Shard};
 
 /// Of each thing, so many times in [`SEEDS`] runs.
 const SEEN_LEAST: u64 = 100;
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 400;
 const THREADS: usize = 2;
 /// Attempts to make a script that fails short.
 const SHRINK_RUNS: usize = 3_000;

@@ -9,18 +9,83 @@ use crate::clock::Now;
 use crate::limits::{HEARTBEAT_INTERVAL_MS, HEARTBEATS_MISSED_MAX};
 use crate::shard::Shard;
 use crate::shard::operation::CloseReason;
-use crate::shard::timer::TimerKind;
+use crate::shard::timer::low_bits;
+
+/// Times in an interval at which connections are pinged; a power of two.
+const TICKS: u32 = 1_024;
+const TICK_NS: u64 = HEARTBEAT_INTERVAL_MS as u64 * 1_000_000 / TICKS as u64;
+/// Ticks that are made up for. Older ones are left out: their clients would be pinged twice in a row, and the second
+/// time be found silent.
+const LATE_TICKS_MAX: u64 = TICKS as u64 / 2;
+/// Slots up to which the next ping is looked for; with more there is one at nearly every tick.
+const SEARCHED_SLOTS_MAX: u32 = 256;
+
+/// Spreads slots over an interval, so that clients which came together are not pinged together: 0.618 of it lies
+/// between two neighbours.
+const STRIDE: u32 = 633;
+/// Which slots are pinged at a tick: the way back.
+const STRIDE_INVERSE: u32 = 969;
+const _: () = assert!(STRIDE * STRIDE_INVERSE % TICKS == 1);
+
+/// How far the round of pings is. A connection is pinged when the round comes to its slot, and holds no timer for it.
+#[derive(Debug, Default)]
+pub(in crate::shard) struct Heartbeats {
+    /// Earlier ones are over.
+    next_tick: u64,
+    /// The next one at which somebody may have to be pinged; `None` without sessions.
+    due_tick: Option<u64>,
+}
+
+impl Heartbeats {
+    pub(in crate::shard) fn next_deadline_ns(&self) -> Option<u64> {
+        self.due_tick.map(|tick| tick * TICK_NS)
+    }
+
+    /// The slot's next tick.
+    fn tick_of(&self, slot: u32) -> u64 {
+        let turn = slot.wrapping_mul(STRIDE);
+        self.next_tick + u64::from(turn.wrapping_sub(low_bits(self.next_tick)) % TICKS)
+    }
+}
 
 impl Shard {
-    /// Arms the first heartbeat at a random moment of the interval: clients that came together must not be
-    /// pinged together.
+    /// A session has opened in `slot`.
     pub(in crate::shard) fn start_heartbeat(&mut self, slot: u32, now: Now) {
-        let first_ms = self.random.below(HEARTBEAT_INTERVAL_MS as usize) as u64;
-        self.arm_heartbeat(slot, now, first_ms);
+        let heartbeats = &mut self.heartbeats;
+        heartbeats.next_tick = heartbeats.next_tick.max(now.monotonic_ns / TICK_NS);
+        let tick = heartbeats.tick_of(slot);
+        heartbeats.due_tick = Some(heartbeats.due_tick.map_or(tick, |due| due.min(tick)));
+    }
+
+    /// Goes on with the round of pings.
+    pub(in crate::shard) fn continue_heartbeats(&mut self, now: Now) {
+        let now_tick = now.monotonic_ns / TICK_NS;
+        let Some(due_tick) = self.heartbeats.due_tick.filter(|due| *due <= now_tick) else {
+            return;
+        };
+        let first = due_tick.max((now_tick + 1).saturating_sub(LATE_TICKS_MAX));
+        for tick in first..=now_tick {
+            let first = low_bits(tick).wrapping_mul(STRIDE_INVERSE) % TICKS;
+            for slot in (first..self.slots()).step_by(TICKS as usize) {
+                self.heartbeat(slot);
+            }
+        }
+        self.heartbeats.next_tick = now_tick + 1;
+        self.heartbeats.due_tick = self.next_heartbeat();
+    }
+
+    fn next_heartbeat(&self) -> Option<u64> {
+        if self.slots() > SEARCHED_SLOTS_MAX {
+            return (self.open_connections > 0).then_some(self.heartbeats.next_tick);
+        }
+        (0..self.slots())
+            .filter(|slot| self.connections[*slot as usize].phase == Phase::Open)
+            .map(|slot| self.heartbeats.tick_of(slot))
+            .min()
     }
 
     /// A heartbeat is due.
-    pub(in crate::shard) fn heartbeat(&mut self, slot: u32, now: Now) {
+    fn heartbeat(&mut self, slot: u32) {
         let connection = &mut self.connections[slot as usize];
         if connection.phase != Phase::Open {
             return;
@@ -36,15 +101,5 @@ impl Shard {
         }
         self.outbound(slot).ping = true;
         self.schedule_flush(slot);
-        self.arm_heartbeat(slot, now, u64::from(HEARTBEAT_INTERVAL_MS));
-    }
-
-    fn arm_heartbeat(&mut self, slot: u32, now: Now, in_ms: u64) {
-        let id = self.connections[slot as usize].id(slot);
-        self.timers.arm(
-            now.monotonic_ns + in_ms * 1_000_000,
-            id,
-            TimerKind::Heartbeat,
-        );
     }
 }

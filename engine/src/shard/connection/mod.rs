@@ -21,5 +21,6 @@ mod state;
 mod upgrade;
 
 pub(super) use drain::Drain;
+pub(super) use heartbeat::Heartbeats;
 pub use report::{ConnectionReport, ReportOrder};
 pub(super) use state::{Connection, InFlight, Inbound, Phase};

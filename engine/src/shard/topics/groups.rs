@@ -5,6 +5,9 @@
 //!  0 ──── served ──── cursor ──── to be served ──── end ──── joined since ──── len
 //! ```
 
+use std::num::NonZero;
+use std::ops::{Index, IndexMut};
+
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
@@ -14,7 +17,18 @@ use crate::shard::fanout::Throttled;
 
 /// Dense number of a group within one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(in crate::shard) struct GroupId(u32);
+pub(in crate::shard) struct GroupId(NonZero<u32>);
+
+impl GroupId {
+    fn at(place: usize) -> Self {
+        let number = u32::try_from(place + 1).ok().and_then(NonZero::new);
+        Self(number.expect("no more groups than connections"))
+    }
+
+    fn place(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// A topic of a client's set, and how often the client wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +41,6 @@ pub(in crate::shard) struct Wanted {
 /// Clients that want exactly `topics`.
 #[derive(Debug)]
 pub(in crate::shard) struct Group {
-    hash: u64,
     /// Ascending. Empty exactly for a free group.
     topics: Box<[Membership]>,
     /// Slots of the clients. A client whose set is its own has a group of its own, which allocates nothing for it.
@@ -47,7 +60,7 @@ pub(in crate::shard) struct Group {
 }
 
 const _: () = assert!(
-    size_of::<Group>() <= 96,
+    size_of::<Group>() <= 88,
     "as many as connections, if no two want the same"
 );
 
@@ -150,10 +163,48 @@ fn place(position: usize) -> u32 {
     u32::try_from(position).expect("slots are u32")
 }
 
+/// Groups by number, in chunks: there may be as many as connections, and a table that is copied when it grows would
+/// hold twice the memory.
+#[derive(Debug, Default)]
+struct GroupTable {
+    /// All but the last one are full.
+    chunks: Vec<Vec<Group>>,
+    len: usize,
+}
+
+impl GroupTable {
+    /// Groups in a chunk; a power of two.
+    const CHUNK: usize = 64;
+
+    fn push(&mut self, group: Group) {
+        if self.len.is_multiple_of(Self::CHUNK) {
+            self.chunks.push(Vec::with_capacity(Self::CHUNK));
+        }
+        self.chunks[self.len / Self::CHUNK].push(group);
+        self.len += 1;
+    }
+}
+
+impl Index<GroupId> for GroupTable {
+    type Output = Group;
+
+    fn index(&self, group: GroupId) -> &Group {
+        let place = group.place();
+        &self.chunks[place / Self::CHUNK][place % Self::CHUNK]
+    }
+}
+
+impl IndexMut<GroupId> for GroupTable {
+    fn index_mut(&mut self, group: GroupId) -> &mut Group {
+        let place = group.place();
+        &mut self.chunks[place / Self::CHUNK][place % Self::CHUNK]
+    }
+}
+
 /// All groups of a shard.
 #[derive(Debug, Default)]
 pub(in crate::shard) struct Groups {
-    groups: Vec<Group>,
+    groups: GroupTable,
     free: Vec<GroupId>,
     /// By the hash of the set of topics.
     index: HashTable<GroupId>,
@@ -162,11 +213,11 @@ pub(in crate::shard) struct Groups {
 
 impl Groups {
     pub(in crate::shard) fn get(&self, group: GroupId) -> &Group {
-        &self.groups[group.0 as usize]
+        &self.groups[group]
     }
 
     pub(in crate::shard) fn get_mut(&mut self, group: GroupId) -> &mut Group {
-        &mut self.groups[group.0 as usize]
+        &mut self.groups[group]
     }
 
     /// Number of groups with clients.
@@ -182,7 +233,7 @@ impl Groups {
         offered: u32,
         throttling: Throttling,
     ) {
-        let group = &mut self.groups[group.0 as usize];
+        let group = &mut self.groups[group];
         let pending = PendingFrame {
             frame,
             offered,
@@ -199,14 +250,14 @@ impl Groups {
         group: GroupId,
         frames: impl Iterator<Item = PendingFrame>,
     ) {
-        let group = &mut self.groups[group.0 as usize];
+        let group = &mut self.groups[group];
         debug_assert!(group.pending.is_empty(), "they are the oldest");
         frames.for_each(|pending| self.pending.push(&mut group.pending, pending));
     }
 
     /// Takes the oldest pending frame out.
     pub(in crate::shard) fn pop_pending(&mut self, group: GroupId) -> Option<PendingFrame> {
-        let group = &mut self.groups[group.0 as usize];
+        let group = &mut self.groups[group];
         self.pending.pop(&mut group.pending)
     }
 
@@ -215,7 +266,7 @@ impl Groups {
         &self,
         group: GroupId,
     ) -> impl ExactSizeIterator<Item = &PendingFrame> + '_ {
-        self.pending.iter(self.groups[group.0 as usize].pending)
+        self.pending.iter(self.groups[group].pending)
     }
 
     /// Whether there is memory that [`Groups::trim`] may give back some day.
@@ -231,21 +282,24 @@ impl Groups {
     /// The group of this set, made when it is new. `set` is ascending, without a topic twice, not empty.
     pub(in crate::shard) fn intern(&mut self, set: &[Wanted], topics: &mut Topics) -> GroupId {
         debug_assert!(!set.is_empty() && set.is_sorted_by(|a, b| a.topic < b.topic));
-        let hash = set
-            .iter()
-            .fold(0, |hash: u64, wanted| hash.wrapping_add(mix(*wanted)));
+        let hash = hash_of(set.iter().copied());
         let groups = &self.groups;
-        let same = |group: &GroupId| groups[group.0 as usize].set().eq(set.iter().copied());
+        let same = |group: &GroupId| groups[*group].set().eq(set.iter().copied());
         if let Some(found) = self.index.find(hash, same) {
             return *found;
         }
-        let id = self.free.pop().unwrap_or_else(|| {
-            GroupId(u32::try_from(self.groups.len()).expect("no more groups than connections"))
-        });
+        let id = self
+            .free
+            .pop()
+            .unwrap_or_else(|| GroupId::at(self.groups.len));
         let memberships = set
             .iter()
             .map(|&wanted| {
                 let in_topic = &mut topics.get_mut(wanted.topic).groups;
+                if in_topic.len() == in_topic.capacity() {
+                    // Not by doubling: each connection may stand in as many lists as it has topics.
+                    in_topic.reserve_exact((in_topic.len() / 4).max(4));
+                }
                 in_topic.push(id);
                 Membership {
                     topic: wanted.topic,
@@ -254,7 +308,6 @@ impl Groups {
             })
             .collect();
         let group = Group {
-            hash,
             topics: memberships,
             clients: SmallVec::new(),
             pending: PendingList::EMPTY,
@@ -265,18 +318,14 @@ impl Groups {
             cursor: 0,
             end: 0,
         };
-        if (id.0 as usize) < self.groups.len() {
-            self.groups[id.0 as usize] = group;
+        if id.place() < self.groups.len {
+            self.groups[id] = group;
         } else {
-            if self.groups.len() == self.groups.capacity() {
-                // By an eighth instead of doubling: there may be as many groups as connections.
-                self.groups.reserve_exact((self.groups.len() / 8).max(64));
-            }
             self.groups.push(group);
         }
         let groups = &self.groups;
         self.index
-            .insert_unique(hash, id, |group| groups[group.0 as usize].hash);
+            .insert_unique(hash, id, |group| hash_of(groups[*group].set()));
         id
     }
 
@@ -289,20 +338,21 @@ impl Groups {
         frames: &mut FrameSlab,
         released: &mut Vec<TopicIndex>,
     ) {
-        let group = &mut self.groups[id.0 as usize];
+        let group = &mut self.groups[id];
         if !group.clients.is_empty() || group.scheduled || group.topics.is_empty() {
             return;
         }
         while let Some(pending) = self.pending.pop(&mut group.pending) {
             frames.release(pending.frame);
         }
+        let hash = hash_of(group.set());
         if let Some(mut throttled) = group.throttled.take() {
             throttled
                 .holding()
                 .for_each(|held| frames.release(held.frame));
         }
         group.clients = SmallVec::new();
-        let (hash, memberships) = (group.hash, std::mem::take(&mut group.topics));
+        let memberships = std::mem::take(&mut group.topics);
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == id) {
             entry.remove();
         }
@@ -320,11 +370,15 @@ impl Groups {
     }
 
     fn relocate(&mut self, group: GroupId, topic: TopicIndex, position: u32) {
-        let memberships = &mut self.groups[group.0 as usize].topics;
+        let memberships = &mut self.groups[group].topics;
         if let Ok(index) = memberships.binary_search_by_key(&topic, |membership| membership.topic) {
             memberships[index].position = position;
         }
     }
+}
+
+fn hash_of(set: impl Iterator<Item = Wanted>) -> u64 {
+    set.fold(0, |hash, wanted| hash.wrapping_add(mix(wanted)))
 }
 
 /// Spreads a topic's number and throttle over 64 bits (the finaliser of SplitMix64), so that sums of a set's members
