@@ -4,6 +4,8 @@
 //! noted to be told; less `group_batch` it is the set's share and the notes'. `drain`: the socket takes bytes
 //! again, and all goes out in one send. One element is one value. Matters in overload: a frozen client costs
 //! this for each value of its topics, for as long as it is frozen.
+//!
+//! Measured (README.md beside this): 55 to 62 ns a value superseded, of which 12 to 17 are the batch; 20 to 22 ns out again.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_engine::clock::Clock;

@@ -3,6 +3,8 @@
 //! One iteration is one published object of about 200 bytes. At 200 000 updates a second, 1 µs here is a
 //! fifth of a core. No allocation is expected on the canonical path. `header_and_copy` is the part that no
 //! design could spare.
+//!
+//! Measured (README.md beside this): 0.54 to 0.61 µs canonical, 0.59 to 0.65 µs rebuilt, 5 to 12 ns for header and copy.
 
 use std::hint::black_box;
 

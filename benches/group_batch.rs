@@ -4,6 +4,8 @@
 //! for nothing, and released. One element is one frame. The smallest N shows the fixed cost of a turn; the
 //! largest, what a frame adds: mostly its copy into the batch. Matters for feeds of many symbols with few clients
 //! per set, where batches are not shared.
+//!
+//! Measured (README.md beside this): 0.12 to 0.14 µs for a turn of one frame, of which 12 to 17 ns are the frame.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_engine::clock::Clock;

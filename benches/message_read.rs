@@ -3,6 +3,8 @@
 //! `known` is what a load generator of a thousand clients does for 999 of them: the bytes are compared with what was
 //! read before. `new` is the first client's: one scan by structure. Neither parses JSON. `irregular` (a key twice) is
 //! left to serde_json, to show what a parse per message would cost.
+//!
+//! Measured (README.md beside this): 7 ns, 0.16 µs and 1.0 µs.
 
 use std::hint::black_box;
 

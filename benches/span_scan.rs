@@ -2,8 +2,10 @@
 //!
 //! One element is one object of about 200 bytes: its end is found, its keys are read, its name is checked. They are
 //! elements of a batch, since there the validation of the whole is over before the first one is
-//! looked at; the clock runs from then on. A single object is scanned the same way. Part of `frame_build/canonical`, of which the
-//! rest is mostly validation.
+//! looked at; the clock runs from then on. A single object is scanned the same way, but is not rebuilt, so this can't
+//! be subtracted from `frame_build/canonical`. Paid once per update.
+//!
+//! Measured (README.md beside this): 0.42 to 0.48 µs an object.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -3,6 +3,8 @@
 //! One iteration is one frame: header, copy of the object, and the number. `frame_build/header_and_copy` is the same
 //! without the number; `frame_build/canonical` with understanding the object. Paid once per update, so it matters
 //! only if it comes near the latter.
+//!
+//! Measured (README.md beside this): 9 ns with one digit, 14 to 15 ns with seven.
 
 use std::hint::black_box;
 
