@@ -84,6 +84,7 @@ impl Uring {
             submission_entries: 512,
             // Nothing is received through it.
             receive_buffers: 1,
+            receive_buffers_kept: 1,
             receive_buffer_bytes: 64,
         })?;
         Ok(Self {

@@ -56,6 +56,9 @@ pub const PENDING_FRAMES_MAX: usize = 1024 * 1024;
 /// Updates between two looks at [`PENDING_FRAMES_MAX`].
 pub const PENDING_STEP: usize = 16;
 
+/// Between two looks at whether memory that a burst needed can be given back.
+pub const TRIM_INTERVAL_NS: u64 = 1_000_000_000;
+
 /// Clients that are not direct whose frames are queued before that counts as one operation.
 pub const QUEUED_CLIENTS_BUDGET: usize = 16;
 
@@ -80,6 +83,9 @@ pub const MAILBOX_RELIABLE_MAX: usize = 8_192;
 
 /// Buffers of a shard for inbound bytes. When all are in use, receives wait.
 pub const RECEIVE_BUFFERS: u16 = 1_024;
+
+/// Receive buffers of a shard in quiet times: 256 KiB.
+pub const RECEIVE_BUFFERS_KEPT: u16 = 64;
 
 /// Size of one of them; a subscribe command of 50 symbols fits.
 pub const RECEIVE_BUFFER_BYTES: u32 = 4_096;

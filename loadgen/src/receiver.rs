@@ -154,10 +154,12 @@ fn ring_config(connections: u32) -> RingConfig {
     // One per connection, so that one value fanned out to all finds a buffer for each; the upper end
     // is 16 MiB, beyond which a burst waits for buffers to come back.
     let buffers = connections.next_power_of_two().clamp(256, 4096);
+    let buffers = u16::try_from(buffers).expect("clamped");
     RingConfig {
         connections_max: connections,
         submission_entries: 256,
-        receive_buffers: u16::try_from(buffers).expect("clamped"),
+        receive_buffers: buffers,
+        receive_buffers_kept: buffers,
         receive_buffer_bytes: BUFFER_BYTES,
     }
 }

@@ -21,7 +21,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use io_uring::types::BufRingEntry;
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
 /// Group id of the one buffer ring of a ring.
 pub(crate) const BUFFER_GROUP: u16 = 0;
@@ -68,6 +68,17 @@ pub(crate) struct BufferRing {
     tail: u16,
     /// Buffers that the kernel may fill now. 0 <= available <= count.
     available: u16,
+    /// The least `available` since [`BufferRing::trim`].
+    available_min: u16,
+    /// Buffers with the kernel or leased. 0 <= available <= lent <= count.
+    lent: u16,
+    /// What `lent` is to be: grows when buffers run out, and shrinks when half of them were not needed.
+    wanted: u16,
+    /// The least `wanted`.
+    kept: u16,
+    /// Neither with the kernel nor leased. Those up to `untouched` hold no memory.
+    spare: Vec<u16>,
+    untouched: usize,
     /// Tells leases of different rings apart.
     id: u64,
 }
@@ -76,14 +87,15 @@ impl BufferRing {
     /// Maps the memory; [`BufferRing::registration`] says what to tell the kernel.
     ///
     /// # Panics
-    /// When `count` is no power of two of at most 32 768, or a buffer is empty: a bug of the caller.
-    pub(crate) fn new(count: u16, buffer_bytes: u32) -> rustix::io::Result<Self> {
+    /// When `count` is no power of two of at most 32 768, `kept` is 0 or more than that, or a buffer is empty:
+    /// a bug of the caller.
+    pub(crate) fn new(count: u16, kept: u16, buffer_bytes: u32) -> rustix::io::Result<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         assert!(
             count.is_power_of_two() && count <= 1 << 15,
             "the kernel's rule for buffer rings"
         );
-        assert!(buffer_bytes > 0);
+        assert!(buffer_bytes > 0 && (1..=count).contains(&kept));
         let entries_bytes = usize::from(count) * size_of::<BufRingEntry>();
         let buffers_at = entries_bytes.next_multiple_of(PAGE_BYTES);
         let mapping_bytes = buffers_at + usize::from(count) * buffer_bytes as usize;
@@ -106,6 +118,12 @@ impl BufferRing {
             buffer_bytes,
             tail: 0,
             available: 0,
+            available_min: 0,
+            lent: 0,
+            wanted: kept,
+            kept,
+            spare: (0..count).rev().collect(),
+            untouched: usize::from(count),
             id,
         })
     }
@@ -115,11 +133,51 @@ impl BufferRing {
         (self.base.as_ptr() as u64, self.count)
     }
 
-    /// Publishes all buffers; called once, after the registration.
+    /// Publishes as many buffers as are wanted; called after the registration.
     pub(crate) fn fill(&mut self) {
-        assert_eq!(self.available, 0, "filled once");
-        for buffer in 0..self.count {
+        while self.lent < self.wanted
+            && let Some(buffer) = self.spare.pop()
+        {
+            self.untouched = self.untouched.min(self.spare.len());
+            self.lent += 1;
             self.publish(buffer);
+        }
+    }
+
+    /// The kernel found no buffer: it gets as many again, if there are.
+    pub(crate) fn grow(&mut self) {
+        if self.available == 0 && self.lent >= self.wanted {
+            self.wanted = self.wanted.saturating_mul(2).min(self.count);
+            self.fill();
+        }
+    }
+
+    /// To be called now and then: where more than half of the buffers have not been needed since the last call, half
+    /// of them are given up as they come back, and hold no memory any more.
+    pub(crate) fn trim(&mut self) {
+        if self.available_min > self.wanted / 2 {
+            self.wanted = (self.wanted / 2).max(self.kept);
+        }
+        self.available_min = self.available;
+        for &buffer in &self.spare[self.untouched..] {
+            let start = self.buffer_address(buffer).cast();
+            // SAFETY: the buffer lies in the mapping, is not with the kernel, and no lease of it exists; private
+            // anonymous memory reads as zeros afterwards. Of a buffer that is no whole pages nothing is asked.
+            let advised =
+                unsafe { madvise(start, self.whole_pages_bytes(), Advice::LinuxDontNeed) };
+            // Only what is locked can't be given back.
+            let _ = advised;
+        }
+        self.untouched = self.spare.len();
+    }
+
+    /// What of a buffer can be given back to the kernel: nothing where it shares a page with its neighbours.
+    fn whole_pages_bytes(&self) -> usize {
+        let bytes = self.buffer_bytes as usize;
+        if bytes.is_multiple_of(PAGE_BYTES) {
+            bytes
+        } else {
+            0
         }
     }
 
@@ -130,6 +188,7 @@ impl BufferRing {
             "the kernel names our buffers"
         );
         self.available -= 1;
+        self.available_min = self.available_min.min(self.available);
         Lease {
             ring_id: self.id,
             buffer,
@@ -157,7 +216,12 @@ impl BufferRing {
             lease.ring_id, self.id,
             "a lease goes back to the ring it came from"
         );
-        self.publish(lease.buffer);
+        if self.lent > self.wanted {
+            self.lent -= 1;
+            self.spare.push(lease.buffer);
+        } else {
+            self.publish(lease.buffer);
+        }
     }
 
     /// Buffers that the kernel may fill now.
@@ -220,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_lease_takes_a_buffer_and_giving_it_back_returns_it() {
-        let mut ring = BufferRing::new(4, 64).unwrap();
+        let mut ring = BufferRing::new(4, 4, 64).unwrap();
         ring.fill();
         assert_eq!(ring.available(), 4);
         let lease = ring.lease(3, 5);
@@ -231,11 +295,36 @@ mod tests {
     }
 
     #[test]
+    fn buffers_come_when_they_run_out_and_go_when_they_are_not_needed() {
+        let mut ring = BufferRing::new(8, 2, 4096).unwrap();
+        ring.fill();
+        let mut leases: Vec<_> = (0..2).map(|buffer| ring.lease(buffer, 1)).collect();
+        ring.grow();
+        assert_eq!((ring.lent, ring.available()), (4, 2));
+        ring.grow();
+        assert_eq!(ring.lent, 4, "there are some");
+        leases.extend((2..4).map(|buffer| ring.lease(buffer, 1)));
+        ring.trim();
+        leases.drain(..).for_each(|lease| ring.give_back(lease));
+        assert_eq!(ring.available(), 4, "all were needed");
+        ring.trim();
+        ring.trim();
+        for _ in 0..4 {
+            let lease = ring.lease(0, 1);
+            ring.give_back(lease);
+        }
+        assert_eq!((ring.lent, ring.available()), (2, 2));
+        assert!(ring.untouched < ring.spare.len());
+        ring.trim();
+        assert_eq!(ring.untouched, ring.spare.len());
+    }
+
+    #[test]
     #[should_panic(expected = "the ring it came from")]
     fn a_lease_of_another_ring_is_refused() {
-        let mut one = BufferRing::new(1, 64).unwrap();
+        let mut one = BufferRing::new(1, 1, 64).unwrap();
         one.fill();
-        let two = BufferRing::new(1, 64).unwrap();
+        let two = BufferRing::new(1, 1, 64).unwrap();
         let lease = one.lease(0, 1);
         let _ = two.bytes(&lease);
     }

@@ -136,8 +136,12 @@ impl Ring {
     /// What this machine lacks, with the remedy; the caller gives up or takes another driver.
     pub fn new(config: &RingConfig) -> Result<Self, SetupError> {
         let uring = build(config.submission_entries, config.completion_entries())?;
-        let mut buffers = BufferRing::new(config.receive_buffers, config.receive_buffer_bytes)
-            .map_err(std::io::Error::from)?;
+        let mut buffers = BufferRing::new(
+            config.receive_buffers,
+            config.receive_buffers_kept,
+            config.receive_buffer_bytes,
+        )
+        .map_err(std::io::Error::from)?;
         let (address, entries) = buffers.registration();
         // SAFETY: the mapping is page-aligned, holds `entries` entries, and outlives the registration:
         // it is unmapped after `uring` is closed (field order) or leaked.
@@ -359,6 +363,12 @@ impl Ring {
         self.buffers.give_back(lease);
     }
 
+    /// Gives memory of receive buffers back that has not been needed since the last call; to be called now and
+    /// then, once a second or so.
+    pub fn trim(&mut self) {
+        self.buffers.trim();
+    }
+
     /// Whether completions wait to be reaped, or operations for the next [`Ring::enter`]; no system call.
     #[must_use]
     pub fn has_work(&mut self) -> bool {
@@ -563,6 +573,7 @@ impl Ring {
             }
             (Err(Errno::NOBUFS), _) => {
                 self.counters.receives_starved += 1;
+                self.buffers.grow();
                 if rearm {
                     slot.starved = true;
                     self.starved.push_back(key);

@@ -13,9 +13,12 @@ pub struct RingConfig {
     pub connections_max: u32,
     /// Entries of the submission queue, a power of two; a full queue is submitted early.
     pub submission_entries: u32,
-    /// Buffers for inbound bytes, a power of two of at most 32 768. Too few: receives wait in the
-    /// starved list under bursts. Too many: memory that a burst touched stays resident.
+    /// Buffers for inbound bytes at most, a power of two of at most 32 768. Too few: receives wait in the
+    /// starved list under bursts.
     pub receive_buffers: u16,
+    /// How many of them are in use from the beginning; their number doubles when they run out, and halves by
+    /// [`Ring::trim`](crate::Ring::trim) when they are not needed. Too many: idle memory, for the kernel uses them in turn.
+    pub receive_buffers_kept: u16,
     /// Size of one such buffer.
     pub receive_buffer_bytes: u32,
 }
@@ -28,11 +31,11 @@ impl RingConfig {
     }
 
     /// Entries of the completion queue: twice the operations that can be in flight (a receive and one
-    /// other per connection), within what the kernel takes (IORING_MAX_CQ_ENTRIES, 65 536). More
-    /// completions than that are kept by the kernel (IORING_FEAT_NODROP), at a cost.
+    /// other per connection), up to 16 384: 256 KiB, all of which is in use before long. More completions at
+    /// once are kept by the kernel (IORING_FEAT_NODROP), at a cost.
     #[must_use]
     pub fn completion_entries(&self) -> u32 {
-        const COMPLETION_ENTRIES_MAX: u32 = 65_536;
+        const COMPLETION_ENTRIES_MAX: u32 = 16_384;
         let wanted = self.connections_max.saturating_mul(4).saturating_add(64);
         wanted
             .max(2 * self.submission_entries)
@@ -202,16 +205,17 @@ mod tests {
     }
 
     #[test]
-    fn the_completion_queue_holds_twice_what_is_in_flight_within_the_kernels_limit() {
+    fn the_completion_queue_holds_twice_what_is_in_flight_up_to_a_limit() {
         let config = |connections_max| RingConfig {
             connections_max,
             submission_entries: 256,
             receive_buffers: 1,
+            receive_buffers_kept: 1,
             receive_buffer_bytes: 1,
         };
         assert_eq!(config(1).completion_entries(), 512);
         assert_eq!(config(1_000).completion_entries(), 4_096);
-        assert_eq!(config(u32::MAX).completion_entries(), 65_536);
+        assert_eq!(config(u32::MAX).completion_entries(), 16_384);
     }
 
     #[test]

@@ -108,7 +108,8 @@ pub(crate) struct Slots {
 impl Slots {
     pub(crate) fn new(capacity: u32) -> Self {
         Self {
-            slots: Vec::new(),
+            // Reserved, so that it never moves: what is not used stays untouched, and so without memory.
+            slots: Vec::with_capacity(capacity as usize),
             free: Vec::new(),
             freed: Vec::new(),
             capacity,

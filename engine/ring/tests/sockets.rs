@@ -12,6 +12,7 @@ const CONFIG: RingConfig = RingConfig {
     connections_max: 64,
     submission_entries: 8,
     receive_buffers: 16,
+    receive_buffers_kept: 4,
     receive_buffer_bytes: 256,
 };
 

@@ -440,6 +440,7 @@ fn play_shard(is_stuck: Arc<AtomicBool>) -> ShardHandle {
         connections_max: 1,
         submission_entries: 8,
         receive_buffers: 1,
+        receive_buffers_kept: 1,
         receive_buffer_bytes: 4_096,
     };
     // Only for its waker, which nobody sleeps on here.

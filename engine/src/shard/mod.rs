@@ -39,7 +39,9 @@ use tickwire_protocol::command::CommandParser;
 use tickwire_protocol::error_code::CloseCode;
 
 use crate::clock::Now;
-use crate::limits::{HANDSHAKE_TIMEOUT_MS, Limits, PENDING_STEP, REPLIES_BYTES_MAX};
+use crate::limits::{
+    HANDSHAKE_TIMEOUT_MS, Limits, PENDING_STEP, REFUSAL_SLOTS, REPLIES_BYTES_MAX, TRIM_INTERVAL_NS,
+};
 use crate::mailbox::{SharedUpdate, TopicId};
 use crate::policy::Policies;
 use crate::random::Random;
@@ -122,6 +124,8 @@ pub struct Shard {
     /// `Some` from the beginning of a drain on.
     drain: Option<Drain>,
     due: Vec<(ConnectionId, TimerKind)>,
+    /// When to give memory back that only an earlier burst has needed.
+    trim_due_ns: Option<u64>,
     /// The moment of the last call that brought one.
     now: Now,
     #[cfg(feature = "sabotage")]
@@ -136,8 +140,11 @@ impl Shard {
         let coalescer = Coalescer::new(config.coalesce_max_ns);
         let random = Random::new(config.seed);
         Self {
+            // Reserved, so that it never moves: what is not used stays untouched, and so without memory.
+            connections: Vec::with_capacity(
+                (config.limits.connections_max + REFUSAL_SLOTS) as usize,
+            ),
             config,
-            connections: Vec::new(),
             open_connections: 0,
             topics,
             groups: Groups::default(),
@@ -163,6 +170,7 @@ impl Shard {
             sources_down: Vec::new(),
             drain: None,
             due: Vec::new(),
+            trim_due_ns: None,
             now,
             #[cfg(feature = "sabotage")]
             sabotage: None,
@@ -355,6 +363,7 @@ impl Shard {
         self.due = due;
         self.continue_drain(now);
         self.release_throttled(now.monotonic_ns);
+        self.trim(now.monotonic_ns);
         if !self.dispatch.is_under_way() {
             self.begin_fan_out(now.monotonic_ns);
         }
@@ -457,6 +466,7 @@ impl Shard {
             self.timers.next_deadline_ns(),
             self.drain_deadline_ns(),
             self.throttle_timers.next_deadline_ns(),
+            self.trim_due_ns,
         ]
         .into_iter()
         .flatten()
@@ -524,6 +534,16 @@ impl Shard {
             ledger: self.ledger,
             counters: self.counters.clone(),
         }
+    }
+
+    /// Gives memory back that was not needed for a while.
+    fn trim(&mut self, now_ns: u64) {
+        let is_grown = match self.trim_due_ns {
+            Some(due_ns) if due_ns > now_ns => return,
+            Some(_) => self.groups.trim() | self.outbounds.trim(),
+            None => self.groups.is_grown() || self.outbounds.is_grown(),
+        };
+        self.trim_due_ns = is_grown.then_some(now_ns + TRIM_INTERVAL_NS);
     }
 
     // ── shared by the modules below ──────────────────────────────────────────────────────────────

@@ -27,11 +27,34 @@ const TICK_NS: u64 = 16_000_000;
 /// Slots of the wheel, a power of two: a turn of it takes 16 s, longer timers go round again.
 const SLOTS: usize = 1_024;
 
+/// What a slot keeps room for when it needs no more; each idle connection has one timer.
+const SLOT_TIMERS_KEPT: usize = 16;
+
 #[derive(Clone, Copy, Debug)]
 struct Timer {
-    deadline_tick: u64,
+    /// The low bits of the tick: 2^31 ticks are a year, and timers are due within minutes.
+    deadline_tick: u32,
     connection: ConnectionId,
     kind: TimerKind,
+}
+
+const _: () = assert!(size_of::<Timer>() == 16, "each connection holds one");
+
+impl Timer {
+    fn is_later_than(&self, tick: u64) -> bool {
+        self.deadline_tick
+            .wrapping_sub(low_bits(tick))
+            .cast_signed()
+            > 0
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the low bits are what is wanted"
+)]
+fn low_bits(tick: u64) -> u32 {
+    tick as u32
 }
 
 /// Timers of one shard's connections.
@@ -56,7 +79,7 @@ impl TimingWheel {
     pub(super) fn arm(&mut self, deadline_ns: u64, connection: ConnectionId, kind: TimerKind) {
         let deadline_tick = deadline_ns.div_ceil(TICK_NS).max(self.next_tick);
         self.slots[Self::slot(deadline_tick)].push(Timer {
-            deadline_tick,
+            deadline_tick: low_bits(deadline_tick),
             connection,
             kind,
         });
@@ -78,13 +101,16 @@ impl TimingWheel {
             let slot = &mut self.slots[Self::slot(tick)];
             let before = slot.len();
             slot.retain(|timer| {
-                let later = timer.deadline_tick > now_tick;
+                let later = timer.is_later_than(now_tick);
                 if !later {
                     due.push((timer.connection, timer.kind));
                 }
                 later
             });
             self.armed -= before - slot.len();
+            if slot.capacity() > SLOT_TIMERS_KEPT.max(4 * slot.len()) {
+                slot.shrink_to(2 * slot.len());
+            }
         }
         self.next_tick = self.next_tick.max(now_tick + 1);
     }
@@ -138,6 +164,16 @@ mod tests {
             );
             assert_eq!(wheel.next_deadline_ns(), None);
         }
+    }
+
+    #[test]
+    fn timers_of_a_machine_that_runs_for_years_fire_when_they_are_due() {
+        let mut wheel = TimingWheel::new();
+        let wrap_ns = (1 << 32) * TICK_NS;
+        assert_eq!(expired(&mut wheel, wrap_ns - 5_000 * MS), 0);
+        wheel.arm(wrap_ns + 5_000 * MS, CONNECTION, TimerKind::Heartbeat);
+        assert_eq!(expired(&mut wheel, wrap_ns + 4_900 * MS), 0);
+        assert_eq!(expired(&mut wheel, wrap_ns + 5_100 * MS), 1);
     }
 
     #[test]

@@ -31,7 +31,8 @@ use crate::driver::command::{DrainSchedule, ShardCommand};
 use crate::driver::transport::Transport;
 use crate::limits::{
     CHUNK_OPERATIONS, INBOUND_BUDGET_BYTES, Limits, MAILBOX_BUDGET, MAILBOX_UPDATES,
-    RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS, REFUSAL_SLOTS, RETRY_PAUSE_MS, SUBMISSION_ENTRIES,
+    RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS, RECEIVE_BUFFERS_KEPT, REFUSAL_SLOTS, RETRY_PAUSE_MS,
+    SUBMISSION_ENTRIES, TRIM_INTERVAL_NS,
 };
 use crate::mailbox::{MailboxReceiver, SharedUpdate, WakeShard};
 use crate::shard::{Capacity, ConnectionId, ConnectionReport, Operation, SendOutcome, Shard};
@@ -48,6 +49,7 @@ pub fn ring_config(limits: &Limits) -> RingConfig {
         connections_max: limits.connections_max.saturating_add(REFUSAL_SLOTS),
         submission_entries: SUBMISSION_ENTRIES,
         receive_buffers: RECEIVE_BUFFERS,
+        receive_buffers_kept: RECEIVE_BUFFERS_KEPT,
         receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
     }
 }
@@ -86,6 +88,8 @@ pub struct UringDriver {
     accept_failing: bool,
     /// Reaped and not handled: what is beyond the inbound budget waits for the next round.
     events: VecDeque<Event>,
+    /// When to look which receive buffers are not needed; no reason to wake up.
+    trim_due_ns: u64,
     /// For reaping; empty in between.
     reaped: Vec<Event>,
     /// Taken from the mailbox; what the shard had no room for waits here.
@@ -134,6 +138,7 @@ impl UringDriver {
             accept_failing: false,
             events: VecDeque::new(),
             reaped: Vec::new(),
+            trim_due_ns: 0,
             updates: VecDeque::new(),
         })
     }
@@ -428,6 +433,11 @@ impl UringDriver {
         .min();
         if self.poll_before_sleep(deadline_ns) {
             return Ok(());
+        }
+        let now_ns = self.clock.monotonic_ns();
+        if self.trim_due_ns <= now_ns {
+            self.trim_due_ns = now_ns + TRIM_INTERVAL_NS;
+            self.ring.trim();
         }
         let may_sleep = self
             .mailbox

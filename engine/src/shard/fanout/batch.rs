@@ -7,7 +7,7 @@ use crate::limits::BATCH_BYTES_MAX;
 use crate::policy::OverflowPolicy;
 use crate::shard::operation::SharedBytes;
 use crate::shard::outbound::BytesPool;
-use crate::shard::topics::{FrameSlab, Group, PendingFrame, Topics};
+use crate::shard::topics::{FrameSlab, GroupId, Groups, PendingFrame, Topics};
 
 /// Names a batch until it is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,8 @@ impl Batches {
     /// their topic. At least one is moved.
     pub(in crate::shard) fn build(
         &mut self,
-        group: &mut Group,
+        group: GroupId,
+        groups: &mut Groups,
         frames: &mut FrameSlab,
         topics: &mut Topics,
         pool: &mut BytesPool,
@@ -111,7 +112,9 @@ impl Batches {
             BatchId(u32::try_from(self.batches.len() - 1).expect("few batches are in flight"))
         });
         let batch = &mut self.batches[id.0 as usize];
-        batch.frames.append(&mut group.pending);
+        while let Some(pending) = groups.pop_pending(group) {
+            batch.frames.push(pending);
+        }
         let bytes: usize = batch
             .frames
             .iter()
@@ -120,7 +123,7 @@ impl Batches {
         if bytes > BATCH_BYTES_MAX {
             conflate(
                 &mut batch.frames,
-                group.last_join,
+                groups.get(group).last_join,
                 self.built,
                 frames,
                 topics,
@@ -147,7 +150,7 @@ impl Batches {
                 batch.marked_since = Some(since.min(marks.since));
             }
         }
-        group.pending.extend(batch.frames.drain(batch.ends.len()..));
+        groups.put_back(group, batch.frames.drain(batch.ends.len()..));
         batch.bytes = Some(bytes);
         id
     }

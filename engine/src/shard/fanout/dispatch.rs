@@ -125,10 +125,11 @@ impl Shard {
         offered: u32,
         throttling: Throttling,
     ) {
-        let group = self.groups.get_mut(group_id);
         self.frames.retain(frame);
-        group.push_pending(frame, offered, throttling);
+        self.groups
+            .push_pending(group_id, frame, offered, throttling);
         self.dispatch.pending_frames += 1;
+        let group = self.groups.get_mut(group_id);
         if !group.scheduled {
             group.scheduled = true;
             self.dispatch.touched.push(group_id);
@@ -256,11 +257,15 @@ impl Shard {
                 self.queue_batch(slot, batch, first, joined);
             }
         }
-        for index in 0..self.groups.get(group_id).pending.len() {
-            let pending = self.groups.get(group_id).pending[index].clone();
-            if pending.ordinal >= joined {
-                self.offer_queued(slot, &pending, joined);
-            }
+        let for_it = |pending: &&PendingFrame| pending.ordinal >= joined;
+        let pending: Vec<_> = self
+            .groups
+            .pending(group_id)
+            .filter(for_it)
+            .cloned()
+            .collect();
+        for pending in pending {
+            self.offer_queued(slot, &pending, joined);
         }
         self.settle_held(slot, group_id, joined);
     }
@@ -284,22 +289,25 @@ impl Shard {
     fn begin_next_group(&mut self) -> Option<(GroupId, BatchId)> {
         loop {
             let group_id = self.dispatch.groups.pop_front()?;
-            let group = self.groups.get_mut(group_id);
-            if group.clients().is_empty() || group.pending.is_empty() {
-                self.dispatch.pending_frames -= group.pending.len();
-                group.scheduled = false;
-                for pending in group.pending.drain(..) {
+            let pending_before = self.groups.pending(group_id).len();
+            if self.groups.get(group_id).clients().is_empty() || pending_before == 0 {
+                self.dispatch.pending_frames -= pending_before;
+                self.groups.get_mut(group_id).scheduled = false;
+                while let Some(pending) = self.groups.pop_pending(group_id) {
                     self.frames.release(pending.frame);
                 }
                 self.release_group(group_id);
                 continue;
             }
-            let pending_before = group.pending.len();
-            let batch =
-                self.batches
-                    .build(group, &mut self.frames, &mut self.topics, &mut self.pool);
-            self.dispatch.pending_frames -= pending_before - group.pending.len();
-            group.begin_dispatch();
+            let batch = self.batches.build(
+                group_id,
+                &mut self.groups,
+                &mut self.frames,
+                &mut self.topics,
+                &mut self.pool,
+            );
+            self.dispatch.pending_frames -= pending_before - self.groups.pending(group_id).len();
+            self.groups.get_mut(group_id).begin_dispatch();
             self.dispatch.current = Some((group_id, batch));
             return self.dispatch.current;
         }
@@ -310,14 +318,12 @@ impl Shard {
         let group = self.groups.get_mut(group_id);
         group.end_dispatch();
         // Frames that did not fit, or came since, wait for the next fan-out.
-        group.scheduled = !group.pending.is_empty();
-        if group.scheduled {
+        let oldest = self.groups.pending(group_id).next();
+        let oldest = oldest.map(|pending| self.frames.update(pending.frame).received_ns);
+        self.groups.get_mut(group_id).scheduled = oldest.is_some();
+        if let Some(oldest_ns) = oldest {
             self.dispatch.touched.push(group_id);
-            let oldest = self
-                .frames
-                .update(self.groups.get(group_id).pending[0].frame)
-                .received_ns;
-            self.coalescer.note_pending(oldest);
+            self.coalescer.note_pending(oldest_ns);
         }
         self.batches.get_mut(batch).dispatched = true;
         self.batches

@@ -31,10 +31,16 @@ pub(in crate::shard) struct Throttled {
 #[derive(Debug)]
 struct ThrottledChannel {
     topic: TopicIndex,
-    interval_ns: u64,
+    interval_ms: u32,
     /// When a value last passed.
     passed_ns: Option<u64>,
     held: Option<Held>,
+}
+
+impl ThrottledChannel {
+    fn interval_ns(&self) -> u64 {
+        u64::from(self.interval_ms) * 1_000_000
+    }
 }
 
 /// A value that waits for its interval to be over.
@@ -98,7 +104,7 @@ impl Throttled {
             .filter(|wanted| wanted.throttle_ms > 0)
             .map(|wanted| ThrottledChannel {
                 topic: wanted.topic,
-                interval_ns: u64::from(wanted.throttle_ms) * 1_000_000,
+                interval_ms: wanted.throttle_ms,
                 passed_ns: None,
                 held: None,
             })
@@ -109,6 +115,14 @@ impl Throttled {
                 ..Self::default()
             })
         })
+    }
+
+    /// Least time between two values of `topic`; 0 = none.
+    pub(in crate::shard) fn interval_ms(&self, topic: TopicIndex) -> u32 {
+        let place = self
+            .channels
+            .binary_search_by_key(&topic, |channel| channel.topic);
+        place.map_or(0, |place| self.channels[place].interval_ms)
     }
 
     /// A value of `topic`, which stands for `offered`, has come. A reference to `frame` is taken where it is held.
@@ -129,7 +143,7 @@ impl Throttled {
         };
         let channel = &mut self.channels[place];
         let due_ns = match channel.passed_ns {
-            Some(passed_ns) => passed_ns + channel.interval_ns,
+            Some(passed_ns) => passed_ns + channel.interval_ns(),
             None => now_ns,
         };
         // Where something is held the timer lets the newest pass: some of the clients may have joined since.
@@ -196,7 +210,7 @@ impl Throttled {
             let Some(held) = &channel.held else {
                 continue;
             };
-            let due_ns = channel.passed_ns.unwrap_or(0) + channel.interval_ns;
+            let due_ns = channel.passed_ns.unwrap_or(0) + channel.interval_ns();
             if due_ns <= now_ns || held.is_marked_full() {
                 channel.passed_ns = Some(now_ns);
                 self.held -= 1;

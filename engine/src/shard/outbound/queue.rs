@@ -252,11 +252,27 @@ pub(in crate::shard) struct OutboundPool {
 impl OutboundPool {
     /// Kept at most; more are only needed while that many clients are slow at once.
     const FREE_MAX: usize = 1_024;
+    /// Kept for good.
+    const FREE_KEPT: usize = 64;
     /// Buffers that grew beyond this are not kept.
     const KEPT_BYTES_MAX: usize = 4 * 1024;
 
     pub(in crate::shard) fn take(&mut self) -> Box<Outbound> {
         self.free.pop().unwrap_or_default()
+    }
+
+    /// Gives half of what nobody uses back. Returns whether to call again, after a while.
+    pub(in crate::shard) fn trim(&mut self) -> bool {
+        if self.is_grown() {
+            self.free.truncate(self.free.len() / 2);
+            self.free.shrink_to_fit();
+        }
+        self.is_grown()
+    }
+
+    /// Whether there is more than what is kept for good.
+    pub(in crate::shard) fn is_grown(&self) -> bool {
+        self.free.len() > Self::FREE_KEPT
     }
 
     pub(in crate::shard) fn give_back(&mut self, mut outbound: Box<Outbound>) {

@@ -5,12 +5,12 @@
 //!  0 ──── served ──── cursor ──── to be served ──── end ──── joined since ──── len
 //! ```
 
-use std::rc::Rc;
-
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
-use super::{FrameIndex, FrameSlab, TopicIndex, Topics};
-use crate::shard::fanout::{Marks, Throttled};
+use super::pending::{PendingFrames, PendingList};
+use super::{FrameIndex, FrameSlab, PendingFrame, Throttling, TopicIndex, Topics};
+use crate::shard::fanout::Throttled;
 
 /// Dense number of a group within one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,10 +30,10 @@ pub(in crate::shard) struct Group {
     hash: u64,
     /// Ascending. Empty exactly for a free group.
     topics: Box<[Membership]>,
-    /// Slots of the clients.
-    clients: Vec<u32>,
-    /// Frames that are not in a batch yet, oldest first; each holds a reference in the slab.
-    pub(in crate::shard) pending: Vec<PendingFrame>,
+    /// Slots of the clients. A client whose set is its own has a group of its own, which allocates nothing for it.
+    clients: SmallVec<[u32; 4]>,
+    /// Frames that are not in a batch yet; each holds a reference in the slab.
+    pending: PendingList,
     /// Number of frames ever pending here: the ordinal of the next one.
     pub(in crate::shard) next_ordinal: u64,
     /// Ordinal at which the last client joined or was settled; frames before it are not conflated with later ones.
@@ -42,94 +42,40 @@ pub(in crate::shard) struct Group {
     pub(in crate::shard) scheduled: bool,
     /// `None` where no topic of the set is throttled.
     pub(in crate::shard) throttled: Option<Box<Throttled>>,
-    cursor: usize,
-    end: usize,
+    cursor: u32,
+    end: u32,
 }
 
-/// A frame on its way to a group's clients.
-#[derive(Clone, Debug)]
-pub(in crate::shard) struct PendingFrame {
-    pub(in crate::shard) frame: FrameIndex,
-    /// Values that it stands for: itself and what was conflated into it. 0 only while a batch is built.
-    pub(in crate::shard) offered: u32,
-    pub(in crate::shard) throttling: Throttling,
-    /// Its place among all frames that were ever pending in the group, ascending.
-    pub(in crate::shard) ordinal: u64,
-}
-
-/// Whether a frame's topic is throttled in its group.
-#[derive(Clone, Debug)]
-pub(in crate::shard) enum Throttling {
-    /// It is not: what the frame superseded was skipped.
-    Free,
-    /// It is: what the frame superseded was left out, and clients are not told of it. `Some` where clients
-    /// joined while it was held back: they are offered less.
-    Throttled(Option<Rc<Marks>>),
-}
-
-impl PendingFrame {
-    pub(in crate::shard) fn is_throttled(&self) -> bool {
-        matches!(self.throttling, Throttling::Throttled(_))
-    }
-
-    pub(in crate::shard) fn marks(&self) -> Option<&Marks> {
-        match &self.throttling {
-            Throttling::Throttled(Some(marks)) => Some(marks),
-            _ => None,
-        }
-    }
-
-    /// Values that it stands for, for a client that joined the group at `joined`.
-    pub(in crate::shard) fn offered_to(&self, joined: u64) -> u32 {
-        let before = self.marks().map(|marks| marks.count_before(joined));
-        self.offered - before.unwrap_or(0)
-    }
-
-    /// Values that it stands for which a throttle left out.
-    pub(in crate::shard) fn left_out(&self) -> u64 {
-        if self.is_throttled() {
-            u64::from(self.offered) - 1
-        } else {
-            0
-        }
-    }
-}
+const _: () = assert!(
+    size_of::<Group>() <= 96,
+    "as many as connections, if no two want the same"
+);
 
 /// A topic of a group, and where the group stands in the topic's list.
 #[derive(Clone, Copy, Debug)]
 struct Membership {
-    wanted: Wanted,
+    topic: TopicIndex,
     position: u32,
 }
 
 impl Group {
     pub(in crate::shard) fn topics(&self) -> impl ExactSizeIterator<Item = TopicIndex> + '_ {
-        self.set().map(|wanted| wanted.topic)
+        self.topics.iter().map(|membership| membership.topic)
     }
 
     /// What its clients want, ascending.
     pub(in crate::shard) fn set(&self) -> impl ExactSizeIterator<Item = Wanted> + '_ {
-        self.topics.iter().map(|membership| membership.wanted)
+        self.topics().map(|topic| Wanted {
+            topic,
+            throttle_ms: match &self.throttled {
+                Some(throttled) => throttled.interval_ms(topic),
+                None => 0,
+            },
+        })
     }
 
     pub(in crate::shard) fn clients(&self) -> &[u32] {
         &self.clients
-    }
-
-    /// Takes a frame for the next batch; the caller has added a reference for it.
-    pub(in crate::shard) fn push_pending(
-        &mut self,
-        frame: FrameIndex,
-        offered: u32,
-        throttling: Throttling,
-    ) {
-        self.pending.push(PendingFrame {
-            frame,
-            offered,
-            throttling,
-            ordinal: self.next_ordinal,
-        });
-        self.next_ordinal += 1;
     }
 
     /// Adds a client; returns its position. A dispatch under way leaves it out.
@@ -144,28 +90,29 @@ impl Group {
 
     /// Removes the client at `position`; `moved(slot, position)` is told who else changed places.
     pub(in crate::shard) fn leave(&mut self, position: u32, mut moved: impl FnMut(u32, u32)) {
-        let mut hole = position as usize;
+        let mut hole = position;
         // Each region's last client fills the hole in its region, and leaves one at the border.
         for border in [&mut self.cursor, &mut self.end] {
             if hole < *border {
                 *border -= 1;
                 if hole != *border {
-                    self.clients[hole] = self.clients[*border];
-                    moved(self.clients[hole], place(hole));
+                    let slot = self.clients[*border as usize];
+                    self.clients[hole as usize] = slot;
+                    moved(slot, hole);
                 }
                 hole = *border;
             }
         }
-        self.clients.swap_remove(hole);
-        if let Some(&slot) = self.clients.get(hole) {
-            moved(slot, place(hole));
+        self.clients.swap_remove(hole as usize);
+        if let Some(&slot) = self.clients.get(hole as usize) {
+            moved(slot, hole);
         }
     }
 
     /// Opens a dispatch to all present clients.
     pub(in crate::shard) fn begin_dispatch(&mut self) {
         self.cursor = 0;
-        self.end = self.clients.len();
+        self.end = place(self.clients.len());
     }
 
     /// The next client to serve.
@@ -174,7 +121,7 @@ impl Group {
             return None;
         }
         self.cursor += 1;
-        Some(self.clients[self.cursor - 1])
+        Some(self.clients[self.cursor as usize - 1])
     }
 
     /// Ends the dispatch.
@@ -185,16 +132,15 @@ impl Group {
 
     /// Whether a dispatch under way has yet to serve the client at `position`.
     pub(in crate::shard) fn awaits_dispatch(&self, position: u32) -> bool {
-        (self.cursor..self.end).contains(&(position as usize))
+        (self.cursor..self.end).contains(&position)
     }
 
     /// Moves a client that awaits its dispatch among the served ones.
     pub(in crate::shard) fn mark_served(&mut self, position: u32, mut moved: impl FnMut(u32, u32)) {
         debug_assert!(self.awaits_dispatch(position));
-        let position = position as usize;
-        self.clients.swap(position, self.cursor);
+        self.clients.swap(position as usize, self.cursor as usize);
         for changed in [position, self.cursor] {
-            moved(self.clients[changed], place(changed));
+            moved(self.clients[changed as usize], changed);
         }
         self.cursor += 1;
     }
@@ -211,6 +157,7 @@ pub(in crate::shard) struct Groups {
     free: Vec<GroupId>,
     /// By the hash of the set of topics.
     index: HashTable<GroupId>,
+    pending: PendingFrames,
 }
 
 impl Groups {
@@ -225,6 +172,60 @@ impl Groups {
     /// Number of groups with clients.
     pub(in crate::shard) fn len(&self) -> usize {
         self.index.len()
+    }
+
+    /// Takes a frame for the group's next batch; the caller has added a reference for it.
+    pub(in crate::shard) fn push_pending(
+        &mut self,
+        group: GroupId,
+        frame: FrameIndex,
+        offered: u32,
+        throttling: Throttling,
+    ) {
+        let group = &mut self.groups[group.0 as usize];
+        let pending = PendingFrame {
+            frame,
+            offered,
+            throttling,
+            ordinal: group.next_ordinal,
+        };
+        group.next_ordinal += 1;
+        self.pending.push(&mut group.pending, pending);
+    }
+
+    /// Puts frames back that did not fit into a batch, where nothing else is pending.
+    pub(in crate::shard) fn put_back(
+        &mut self,
+        group: GroupId,
+        frames: impl Iterator<Item = PendingFrame>,
+    ) {
+        let group = &mut self.groups[group.0 as usize];
+        debug_assert!(group.pending.is_empty(), "they are the oldest");
+        frames.for_each(|pending| self.pending.push(&mut group.pending, pending));
+    }
+
+    /// Takes the oldest pending frame out.
+    pub(in crate::shard) fn pop_pending(&mut self, group: GroupId) -> Option<PendingFrame> {
+        let group = &mut self.groups[group.0 as usize];
+        self.pending.pop(&mut group.pending)
+    }
+
+    /// The frames that wait for the group's next batch, oldest first.
+    pub(in crate::shard) fn pending(
+        &self,
+        group: GroupId,
+    ) -> impl ExactSizeIterator<Item = &PendingFrame> + '_ {
+        self.pending.iter(self.groups[group.0 as usize].pending)
+    }
+
+    /// Whether there is memory that [`Groups::trim`] may give back some day.
+    pub(in crate::shard) fn is_grown(&self) -> bool {
+        self.pending.is_grown()
+    }
+
+    /// Gives memory back that was not needed since the last call. Returns whether to call again, after a while.
+    pub(in crate::shard) fn trim(&mut self) -> bool {
+        self.pending.trim()
     }
 
     /// The group of this set, made when it is new. `set` is ascending, without a topic twice, not empty.
@@ -247,7 +248,7 @@ impl Groups {
                 let in_topic = &mut topics.get_mut(wanted.topic).groups;
                 in_topic.push(id);
                 Membership {
-                    wanted,
+                    topic: wanted.topic,
                     position: place(in_topic.len() - 1),
                 }
             })
@@ -255,8 +256,8 @@ impl Groups {
         let group = Group {
             hash,
             topics: memberships,
-            clients: Vec::new(),
-            pending: Vec::new(),
+            clients: SmallVec::new(),
+            pending: PendingList::EMPTY,
             next_ordinal: 0,
             last_join: 0,
             scheduled: false,
@@ -267,6 +268,10 @@ impl Groups {
         if (id.0 as usize) < self.groups.len() {
             self.groups[id.0 as usize] = group;
         } else {
+            if self.groups.len() == self.groups.capacity() {
+                // By an eighth instead of doubling: there may be as many groups as connections.
+                self.groups.reserve_exact((self.groups.len() / 8).max(64));
+            }
             self.groups.push(group);
         }
         let groups = &self.groups;
@@ -288,7 +293,7 @@ impl Groups {
         if !group.clients.is_empty() || group.scheduled || group.topics.is_empty() {
             return;
         }
-        for pending in group.pending.drain(..) {
+        while let Some(pending) = self.pending.pop(&mut group.pending) {
             frames.release(pending.frame);
         }
         if let Some(mut throttled) = group.throttled.take() {
@@ -296,15 +301,13 @@ impl Groups {
                 .holding()
                 .for_each(|held| frames.release(held.frame));
         }
-        group.pending = Vec::new();
-        group.clients = Vec::new();
+        group.clients = SmallVec::new();
         let (hash, memberships) = (group.hash, std::mem::take(&mut group.topics));
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == id) {
             entry.remove();
         }
         self.free.push(id);
-        for Membership { wanted, position } in memberships {
-            let topic = wanted.topic;
+        for Membership { topic, position } in memberships {
             let in_topic = &mut topics.get_mut(topic).groups;
             in_topic.swap_remove(position as usize);
             if let Some(&moved) = in_topic.get(position as usize) {
@@ -318,9 +321,7 @@ impl Groups {
 
     fn relocate(&mut self, group: GroupId, topic: TopicIndex, position: u32) {
         let memberships = &mut self.groups[group.0 as usize].topics;
-        if let Ok(index) =
-            memberships.binary_search_by_key(&topic, |membership| membership.wanted.topic)
-        {
+        if let Ok(index) = memberships.binary_search_by_key(&topic, |membership| membership.topic) {
             memberships[index].position = position;
         }
     }

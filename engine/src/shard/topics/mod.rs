@@ -7,11 +7,13 @@
 mod frames;
 mod groups;
 mod interest;
+mod pending;
 
 pub(super) use frames::{FrameIndex, FrameSlab};
-pub(super) use groups::{Group, GroupId, Groups, PendingFrame, Throttling, Wanted};
+pub(super) use groups::{GroupId, Groups, Wanted};
 pub use interest::InterestChange;
 pub(super) use interest::InterestLog;
+pub(super) use pending::{PendingFrame, Throttling};
 
 use std::sync::Arc;
 
