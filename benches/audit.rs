@@ -5,7 +5,7 @@
 //! it was due, by the schedule, and whether it is new; `account` books the server's `seq`. With `message_read/known`
 //! this is what bounds the rate of one receive thread, beside the kernel.
 //!
-//! Measured (README.md beside this): 5.0 to 5.6 ns and 2.3 to 2.4 ns a value.
+//! Measured (README.md beside this): 5.4 and 2.4 ns a value.
 
 use std::hint::black_box;
 

@@ -5,7 +5,7 @@
 //! value popped, copied together, and booked as sent. One element is one value. Matters when many clients are slow at once:
 //! this is paid per client and value, unlike the batch of direct clients.
 //!
-//! Measured (README.md beside this): 30 ns a value into the queue, of which 12 to 17 are the batch; 14 to 16 ns out again.
+//! Measured (README.md beside this): 30 ns a value into the queue, of which 15 are the batch; 14 ns out again.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_engine::clock::Clock;

@@ -4,7 +4,7 @@
 //! without the number; `frame_build/canonical` with understanding the object. Paid once per update, so it matters
 //! only if it comes near the latter.
 //!
-//! Measured (README.md beside this): 9 ns with one digit, 14 to 15 ns with seven.
+//! Measured (README.md beside this): 9 ns with one digit, 15 ns with seven.
 
 use std::hint::black_box;
 
