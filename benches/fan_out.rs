@@ -5,8 +5,8 @@
 //! matters only if it grows to a noticeable part of that. `one_set`: all clients in one group. `own_sets`: each client
 //! alone with its set, so a batch per client.
 //!
-//! Measured (README.md beside this): 51 and 40 ns a delivery to 10 and 1000 clients of one set, 79 and 74 ns with own sets; 47 and 176 ns to 100 000,
-//! whose state no longer fits into the caches.
+//! Measured (README.md beside this): 51 and 40 ns a delivery to 10 and 1000 clients of one set, 79 and 74 ns with own
+//! sets; 47 and 176 ns to 100 000, whose state no longer fits into the caches.
 
 use std::sync::Arc;
 
