@@ -1,47 +1,32 @@
 //! Cost of understanding one message of a client, from unmasked text to a command.
 //!
-//! One iteration is one message. `subscribe_50` allocates its names; `ping` allocates nothing.
+//! One iteration is one message. `subscribe_50` allocates its names; `ping` allocates nothing. Clients speak
+//! seldom, except when all of them come back at once: 10 000 subscriptions of 50 symbols are 10 000 times the former.
+//!
+//! Measured (README.md beside this): 6.9 µs and 0.17 µs.
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tickwire_protocol::command::CommandParser;
-use tickwire_protocol::frame::{FrameDecoder, MaskedOpcode, PeerRole, append_masked};
-use tickwire_protocol::limits::COMMAND_BYTES_MAX;
+
+#[path = "fixtures/commanded.rs"]
+mod commanded;
+
+use commanded::subscribe_50;
 
 fn command_parse(c: &mut Criterion) {
-    let symbols: Vec<String> = (0..50).map(|n| format!(r#""SYM{n:05}""#)).collect();
-    let subscribe_50 = format!(
-        r#"{{"action":"subscribe","symbols":[{}]}}"#,
-        symbols.join(",")
-    );
+    let mut group = c.benchmark_group("command_parse");
+    group.throughput(Throughput::Elements(1));
+    let subscribe_50 = subscribe_50();
     let ping = r#"{"action":"ping","timestamp":"2026-01-10T10:30:00Z"}"#.to_owned();
     let mut parser = CommandParser::new();
     for (name, message) in [("subscribe_50", &subscribe_50), ("ping", &ping)] {
-        c.bench_function(&format!("command_parse/{name}"), |b| {
-            b.iter(|| assert!(parser.parse(black_box(message.as_bytes())).is_ok()));
+        group.bench_function(name, |b| {
+            b.iter(|| assert!(black_box(parser.parse(black_box(message.as_bytes()))).is_ok()));
         });
     }
-    let mut wire = Vec::new();
-    append_masked(
-        &mut wire,
-        MaskedOpcode::Text,
-        [1, 2, 3, 4],
-        subscribe_50.as_bytes(),
-    );
-    let mut decoder = FrameDecoder::new(PeerRole::Client, COMMAND_BYTES_MAX);
-    let mut message = Vec::new();
-    c.bench_function("command_parse/unmask_subscribe_50", |b| {
-        b.iter(|| {
-            message.clear();
-            let mut input = black_box(wire.as_slice());
-            assert!(
-                decoder
-                    .decode(&mut input, &mut message)
-                    .is_ok_and(|incoming| incoming.is_some())
-            );
-        });
-    });
+    group.finish();
 }
 
 criterion_group!(benches, command_parse);

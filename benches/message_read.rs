@@ -3,6 +3,8 @@
 //! `known` is what a load generator of a thousand clients does for 999 of them: the bytes are compared with what was
 //! read before. `new` is the first client's: one scan by structure. Neither parses JSON. `irregular` (a key twice) is
 //! left to serde_json, to show what a parse per message would cost.
+//!
+//! Measured (README.md beside this): 7 ns, 0.16 µs and 1.0 µs.
 
 use std::hint::black_box;
 
@@ -10,15 +12,13 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loadgen::message::Reader;
 use loadgen::symbols::Symbols;
 
+#[path = "fixtures/received.rs"]
+mod received;
+
+use received::message;
+
 /// More than the reader keeps.
 const MESSAGES: u64 = 5_000;
-
-fn message(counter: u64, tail: &str) -> Vec<u8> {
-    format!(
-        r#"{{"type":"price_update","symbol":"RELIANCE","data":{{"price":2450.50,"change":-12.35,"volume":123456,"n":{counter},"sentUs":1763670000123456,"pad":"xxxxxxxxxxxxx"}},"timestamp":"2026-01-10T10:30:00.123Z"{tail},"seq":{counter}}}"#
-    )
-    .into_bytes()
-}
 
 fn message_read(c: &mut Criterion) {
     let Ok(symbols) = Symbols::first(50) else {
@@ -32,7 +32,7 @@ fn message_read(c: &mut Criterion) {
         ("irregular", r#","symbol":"RELIANCE""#, MESSAGES),
     ] {
         let messages: Vec<_> = (0..messages)
-            .map(|counter| message(counter, tail))
+            .map(|counter| message(counter, 1_763_670_000_123_456, tail))
             .collect();
         let mut reader = Reader::new(&symbols);
         let mut next = messages.iter().cycle();
