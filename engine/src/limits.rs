@@ -84,8 +84,8 @@ pub const MAILBOX_RELIABLE_MAX: usize = 8_192;
 /// Buffers of a shard for inbound bytes. When all are in use, receives wait.
 pub const RECEIVE_BUFFERS: u16 = 1_024;
 
-/// Receive buffers of a shard in quiet times: 256 KiB.
-pub const RECEIVE_BUFFERS_KEPT: u16 = 64;
+/// Receive buffers of a shard in quiet times: 128 KiB.
+pub const RECEIVE_BUFFERS_KEPT: u16 = 32;
 
 /// Size of one of them; a subscribe command of 50 symbols fits.
 pub const RECEIVE_BUFFER_BYTES: u32 = 4_096;

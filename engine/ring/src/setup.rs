@@ -31,11 +31,11 @@ impl RingConfig {
     }
 
     /// Entries of the completion queue: twice the operations that can be in flight (a receive and one
-    /// other per connection), up to 16 384: 256 KiB, all of which is in use before long. More completions at
+    /// other per connection), up to 8192: 128 KiB, all of which is in use before long. More completions at
     /// once are kept by the kernel (IORING_FEAT_NODROP), at a cost.
     #[must_use]
     pub fn completion_entries(&self) -> u32 {
-        const COMPLETION_ENTRIES_MAX: u32 = 16_384;
+        const COMPLETION_ENTRIES_MAX: u32 = 8_192;
         let wanted = self.connections_max.saturating_mul(4).saturating_add(64);
         wanted
             .max(2 * self.submission_entries)
@@ -215,7 +215,7 @@ mod tests {
         };
         assert_eq!(config(1).completion_entries(), 512);
         assert_eq!(config(1_000).completion_entries(), 4_096);
-        assert_eq!(config(u32::MAX).completion_entries(), 16_384);
+        assert_eq!(config(u32::MAX).completion_entries(), 8_192);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::num::NonZero;
 use std::ops::{Index, IndexMut};
 
 use hashbrown::HashTable;
-use smallvec::SmallVec;
 
+use super::clients::Clients;
 use super::pending::{PendingFrames, PendingList};
 use super::{FrameIndex, FrameSlab, PendingFrame, Throttling, TopicIndex, Topics};
 use crate::shard::fanout::Throttled;
@@ -44,7 +44,7 @@ pub(in crate::shard) struct Group {
     /// Ascending. Empty exactly for a free group.
     topics: Box<[Membership]>,
     /// Slots of the clients. A client whose set is its own has a group of its own, which allocates nothing for it.
-    clients: SmallVec<[u32; 4]>,
+    clients: Clients,
     /// Frames that are not in a batch yet; each holds a reference in the slab.
     pending: PendingList,
     /// Number of frames ever pending here: the ordinal of the next one.
@@ -60,7 +60,7 @@ pub(in crate::shard) struct Group {
 }
 
 const _: () = assert!(
-    size_of::<Group>() <= 88,
+    size_of::<Group>() <= 80,
     "as many as connections, if no two want the same"
 );
 
@@ -88,7 +88,7 @@ impl Group {
     }
 
     pub(in crate::shard) fn clients(&self) -> &[u32] {
-        &self.clients
+        self.clients.slots()
     }
 
     /// Adds a client; returns its position. A dispatch under way leaves it out.
@@ -98,7 +98,7 @@ impl Group {
             throttled.mark(self.next_ordinal);
         }
         self.clients.push(slot);
-        u32::try_from(self.clients.len() - 1).expect("slots are u32")
+        u32::try_from(self.clients().len() - 1).expect("slots are u32")
     }
 
     /// Removes the client at `position`; `moved(slot, position)` is told who else changed places.
@@ -109,15 +109,16 @@ impl Group {
             if hole < *border {
                 *border -= 1;
                 if hole != *border {
-                    let slot = self.clients[*border as usize];
-                    self.clients[hole as usize] = slot;
+                    let clients = self.clients.slots_mut();
+                    let slot = clients[*border as usize];
+                    clients[hole as usize] = slot;
                     moved(slot, hole);
                 }
                 hole = *border;
             }
         }
         self.clients.swap_remove(hole as usize);
-        if let Some(&slot) = self.clients.get(hole as usize) {
+        if let Some(&slot) = self.clients().get(hole as usize) {
             moved(slot, hole);
         }
     }
@@ -125,7 +126,7 @@ impl Group {
     /// Opens a dispatch to all present clients.
     pub(in crate::shard) fn begin_dispatch(&mut self) {
         self.cursor = 0;
-        self.end = place(self.clients.len());
+        self.end = place(self.clients().len());
     }
 
     /// The next client to serve.
@@ -134,7 +135,7 @@ impl Group {
             return None;
         }
         self.cursor += 1;
-        Some(self.clients[self.cursor as usize - 1])
+        Some(self.clients()[self.cursor as usize - 1])
     }
 
     /// Ends the dispatch.
@@ -151,9 +152,10 @@ impl Group {
     /// Moves a client that awaits its dispatch among the served ones.
     pub(in crate::shard) fn mark_served(&mut self, position: u32, mut moved: impl FnMut(u32, u32)) {
         debug_assert!(self.awaits_dispatch(position));
-        self.clients.swap(position as usize, self.cursor as usize);
+        let clients = self.clients.slots_mut();
+        clients.swap(position as usize, self.cursor as usize);
         for changed in [position, self.cursor] {
-            moved(self.clients[changed as usize], changed);
+            moved(clients[changed as usize], changed);
         }
         self.cursor += 1;
     }
@@ -309,7 +311,7 @@ impl Groups {
             .collect();
         let group = Group {
             topics: memberships,
-            clients: SmallVec::new(),
+            clients: Clients::None,
             pending: PendingList::EMPTY,
             next_ordinal: 0,
             last_join: 0,
@@ -339,7 +341,7 @@ impl Groups {
         released: &mut Vec<TopicIndex>,
     ) {
         let group = &mut self.groups[id];
-        if !group.clients.is_empty() || group.scheduled || group.topics.is_empty() {
+        if !group.clients().is_empty() || group.scheduled || group.topics.is_empty() {
             return;
         }
         while let Some(pending) = self.pending.pop(&mut group.pending) {
@@ -351,7 +353,7 @@ impl Groups {
                 .holding()
                 .for_each(|held| frames.release(held.frame));
         }
-        group.clients = SmallVec::new();
+        group.clients = Clients::None;
         let memberships = std::mem::take(&mut group.topics);
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == id) {
             entry.remove();

@@ -4,6 +4,7 @@
 //! dense local numbers; ingest's [`TopicId`] is mapped to them when the first update arrives. A topic that
 //! was never published lives as long as it has a subscriber.
 
+mod clients;
 mod frames;
 mod groups;
 mod interest;
