@@ -55,6 +55,7 @@ start_redis() {
     need redis-server 'redis-server (Debian)'
     local port attempt
     for attempt in 1 2 3 4 5; do
+        : >"$out/redis.log"
         port=$((20000 + RANDOM % 12000)) # Below the ports that the kernel gives to clients.
         on_cpu last redis-server --port "$port" --bind 127.0.0.1 --save '' --dir "$out" >"$out/redis.log" 2>&1 &
         redis=$!
