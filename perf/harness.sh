@@ -13,6 +13,10 @@ usage_error() { fail "$1; see the head of perf/$(basename "$0")" 2; }
 need() { command -v "$1" >/dev/null || fail "$1 is missing; install $2"; }
 need_perf() { need perf 'linux-perf (Debian) or linux-tools (Ubuntu)'; }
 
+# may_trace EVENT: whether perf is here and may see it in the kernel. Without the suffix perf would quietly look at the
+# process's own side, where tracepoints never happen.
+may_trace() { command -v perf >/dev/null && perf stat -e "$1:k" true >/dev/null 2>&1; }
+
 # whole OPTION VALUE: for options that take a positive whole number.
 whole() { [[ $2 =~ ^[1-9][0-9]*$ ]] || usage_error "$1 takes a whole number above 0, not \"$2\""; }
 
