@@ -117,7 +117,7 @@ impl Deliver for Uring {
 
     fn finish(&mut self) -> bool {
         self.left.clear();
-        while self.ring.has_work() || self.ring.sends_in_flight() > 0 {
+        while self.ring.has_submissions() || self.ring.sends_in_flight() > 0 {
             self.ring.enter(Wait::No).expect("the ring is usable");
             self.ring.reap(&mut self.events);
             for event in self.events.drain(..) {

@@ -64,7 +64,7 @@ pub const QUEUED_CLIENTS_BUDGET: usize = 16;
 
 /// Operations executed between two looks at completions, inbound and mailbox. 64 sends cost 0.98 of a bare
 /// `send()` loop, 16 cost 1.04; above 64 only latency grows.
-pub const CHUNK_OPERATIONS: usize = 64;
+pub const CHUNK_OPERATIONS: usize = 256;
 
 /// Inbound bytes handled between two chunks of operations. What is beyond waits in its buffers, which is
 /// the backpressure: without free buffers nothing more is received.
@@ -91,7 +91,7 @@ pub const RECEIVE_BUFFERS_KEPT: u16 = 32;
 pub const RECEIVE_BUFFER_BYTES: u32 = 4_096;
 
 /// Entries of the submission queue: a chunk of sends and what else a turn may add.
-pub const SUBMISSION_ENTRIES: u32 = 256;
+pub const SUBMISSION_ENTRIES: u32 = 512;
 
 /// Body of an answer to `GET /api/quotes`. A larger one is refused with 400: the client asks for fewer.
 pub const QUOTES_BYTES_MAX: usize = 128 * 1024;

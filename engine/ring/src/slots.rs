@@ -34,6 +34,8 @@ pub(crate) struct Slot {
     pub(crate) wants_receive: bool,
     /// The connection stands in the ring's starved list.
     pub(crate) starved: bool,
+    /// The descriptor stands in the ring's file table too, under the slot's number.
+    pub(crate) registered: bool,
     /// [`Ring::close`](crate::Ring::close) was called; the descriptor goes when nothing is in flight.
     pub(crate) closing: bool,
     /// `Some` exactly while a send is in flight.
@@ -131,6 +133,7 @@ impl Slots {
                 in_flight: 0,
                 wants_receive: false,
                 starved: false,
+                registered: false,
                 closing: false,
                 sending: None,
             });
@@ -146,6 +149,7 @@ impl Slots {
         entry.wants_receive = false;
         // Its old key may still stand in the starved list; there it is known by its generation.
         entry.starved = false;
+        entry.registered = false;
         entry.closing = false;
         Ok(ConnectionKey {
             slot,

@@ -200,7 +200,8 @@ impl UringDriver {
             self.execute(operation);
             executed += 1;
         }
-        if executed > 0 || self.ring.has_work() {
+        // What was only armed goes with the wait, where there is nothing else to do.
+        if executed > 0 || self.ring.has_completions() {
             self.ring.enter(Wait::No)?;
         }
         // What the kernel did has taken a while: outcomes are dated after it.
@@ -431,7 +432,7 @@ impl UringDriver {
         .into_iter()
         .flatten()
         .min();
-        if self.poll_before_sleep(deadline_ns) {
+        if self.poll_before_sleep(deadline_ns)? {
             return Ok(());
         }
         let now_ns = self.clock.monotonic_ns();
@@ -462,10 +463,12 @@ impl UringDriver {
     }
 
     /// Looks for work for `poll_ns`; returns whether some came.
-    fn poll_before_sleep(&mut self, deadline_ns: Option<u64>) -> bool {
+    fn poll_before_sleep(&mut self, deadline_ns: Option<u64>) -> Result<bool, Errno> {
         if self.poll_ns == 0 {
-            return false;
+            return Ok(false);
         }
+        // Only what is armed can bring anything.
+        self.ring.enter(Wait::No)?;
         let until_ns = self.clock.monotonic_ns() + self.poll_ns;
         let until_ns = deadline_ns.map_or(until_ns, |deadline_ns| until_ns.min(deadline_ns));
         loop {
@@ -473,11 +476,11 @@ impl UringDriver {
                 .mailbox
                 .as_ref()
                 .is_some_and(|mailbox| !mailbox.is_empty());
-            if mail || self.ring.has_work() || !self.commands.is_empty() {
-                return true;
+            if mail || self.ring.has_completions() || !self.commands.is_empty() {
+                return Ok(true);
             }
             if self.clock.monotonic_ns() >= until_ns {
-                return false;
+                return Ok(false);
             }
             std::hint::spin_loop();
         }
