@@ -130,7 +130,7 @@ def table(chain, total, sent, turn, growth):
             yield "So its stages are longer than those of a mean value, and what remains is shorter by as much."
     rest = chain[-1].mean_us
     if rest is not None and rest < 0:
-        yield "What remains is negative: clients have a value before the call that sends it to up to 64 of them returns, and see above."
+        yield "What remains is negative: clients have a value before the call that sends it to up to 256 of them returns, and see above."
 
 
 STYLE = """

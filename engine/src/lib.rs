@@ -6,7 +6,7 @@
 //!    it once;
 //! 2. [`mailbox`] carries a reference to it into every shard, never waiting;
 //! 3. [`shard`] finds the groups that want it and yields one send per client, touching no socket;
-//! 4. [`driver`] turns those into system calls, 64 sends at a time.
+//! 4. [`driver`] turns those into system calls, 256 sends at a time.
 //!
 //! What clients watch goes the other way: [`interest`] collects it from the shards and tells the backend.
 //!

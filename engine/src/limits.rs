@@ -62,8 +62,8 @@ pub const TRIM_INTERVAL_NS: u64 = 1_000_000_000;
 /// Clients that are not direct whose frames are queued before that counts as one operation.
 pub const QUEUED_CLIENTS_BUDGET: usize = 16;
 
-/// Operations executed between two looks at completions, inbound and mailbox. 64 sends cost 0.98 of a bare
-/// `send()` loop, 16 cost 1.04; above 64 only latency grows.
+/// Operations executed between two looks at completions, inbound and mailbox. Beside a
+/// bare `send()` loop of 1000 clients, 16 a chunk cost 1.04, 64 cost 1.02 and 256 cost 0.97; 256 take about 1 ms.
 pub const CHUNK_OPERATIONS: usize = 256;
 
 /// Inbound bytes handled between two chunks of operations. What is beyond waits in its buffers, which is

@@ -77,6 +77,7 @@ fn outcome(caption: &str, connections: &Connections) -> Table {
         .row([&"established", &Count(connections.established)])
         .row([&"failed", &Count(connections.failed)])
         .row([&"lost", &Count(connections.lost)])
+        .row([&"fell silent", &Count(connections.fell_silent)])
 }
 
 fn notices(result: &RunResult) -> Table {

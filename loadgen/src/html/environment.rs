@@ -29,6 +29,10 @@ pub(super) fn environment(result: &RunResult) -> Section {
             let unheard = Count(publisher.unheard);
             published += &format!("; {unheard} of them while no server was subscribed");
         }
+        if publisher.given_up > 0 {
+            let given_up = Count(publisher.given_up);
+            published += &format!("; given up waiting for them {given_up} times");
+        }
         if let Some(why) = &publisher.failure {
             published += &format!("; failed: {why}");
         }

@@ -119,6 +119,8 @@ fn distributions(result: &RunResult) -> Table {
         rows.push(("from the drop until subscribed", &storm.resubscribed));
         rows.push(("from the drop until all values are newest", &storm.newest));
     }
+    let silence = &result.connections.silence;
+    rows.extend((silence.samples > 0).then_some(("longest silence of each client", silence)));
     if let Some(publisher) = &result.publisher {
         rows.push(("lateness of the publisher", &publisher.lateness));
         rows.push(("answer of Redis", &publisher.round_trip));

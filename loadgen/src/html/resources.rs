@@ -19,6 +19,13 @@ pub(super) fn section(result: &RunResult) -> Section {
         )),
     }
     blocks.push(Block::Tables(vec![threads(result)]));
+    let clamped = result.own_use.samples_clamped;
+    if clamped > 0 {
+        let count = Count(clamped);
+        blocks.push(Block::Note(format!(
+            "{count} latencies of more than an hour were recorded as an hour."
+        )));
+    }
     Section {
         title: "What it took",
         blocks,
@@ -156,6 +163,10 @@ fn threads(result: &RunResult) -> Table {
         .map(|thread| thread.receives_starved)
         .sum();
     let cpu = Known(own.cpu_percent.map(Percent));
+    if let Some(publisher) = &result.publisher {
+        let demand = Known(publisher.demand_percent.map(Percent));
+        table = table.row([&"publisher", &demand, &"", &""]);
+    }
     table.row([
         &"all threads",
         &cpu,

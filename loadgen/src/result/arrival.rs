@@ -28,6 +28,12 @@ pub struct Connections {
     /// By code of the close frame.
     #[serde(default)]
     pub close_codes: BTreeMap<String, u64>,
+    /// The longest time that each heard nothing while the window was open.
+    #[serde(default)]
+    pub silence: Times,
+    /// Up at the end, but without a word in the last fifth of the window.
+    #[serde(default)]
+    pub fell_silent: u64,
     /// TCP connect to the answer to `subscribe`; the three below are its parts.
     #[serde(default)]
     pub connect: Times,

@@ -171,6 +171,10 @@ pub struct Publisher {
     pub unheard: u64,
     /// Why it ended early.
     pub failure: Option<String>,
+    /// In a closed loop: how often what was under way was given up.
+    pub given_up: u64,
+    /// Part of the window in which it wanted its CPU.
+    pub demand_percent: Option<f64>,
     /// Behind the schedule.
     pub lateness: Times,
     /// Until Redis answered.
@@ -189,6 +193,8 @@ pub struct OwnUse {
     pub dial_lateness: Times,
     /// Values that arrived before their intended time.
     pub before_intended: u64,
+    /// Latencies beyond what is recorded.
+    pub samples_clamped: u64,
     /// One each.
     pub receive_threads: Vec<ReceiveThread>,
 }
