@@ -165,14 +165,18 @@ impl Audit {
                 delivery.delivered += account.delivered;
                 delivery.missing_in_gaps += account.missing_in_gaps;
                 delivery.missing_at_end += account.missing_at_end;
-                delivery.silent_pairs += u64::from(account.delivered == 0);
                 if is_lost {
                     delivery.missing_on_lost_connections += account.expected - account.delivered;
+                } else if account.delivered == 0 && account.expected >= SILENT_FROM {
+                    delivery.silent_pairs += 1;
                 }
             }
         }
     }
 }
+
+/// A pair that was owed so many values and got none is silent. Fewer may have been superseded.
+pub const SILENT_FROM: u64 = 3;
 
 /// The result, over all connections and symbols.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -189,7 +193,8 @@ pub struct Delivery {
     pub missing_at_end: u64,
     /// Of the missing, those of connections that were lost.
     pub missing_on_lost_connections: u64,
-    /// Pairs (connection, symbol) that were owed values and got none.
+    /// Pairs (connection, symbol) that were owed [`SILENT_FROM`] values or more and got none, without those of lost
+    /// connections.
     pub silent_pairs: u64,
     /// Everything else that was seen.
     #[serde(flatten)]

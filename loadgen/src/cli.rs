@@ -8,7 +8,7 @@ mod values;
 use std::ffi::OsString;
 use std::fmt;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 pub use self::arguments::Arguments;
 use crate::plan::Plan;
@@ -121,6 +121,11 @@ fn interpret(
     words: impl IntoIterator<Item = OsString>,
 ) -> Result<Result<Invocation, Unusable>, clap::Error> {
     let words: Vec<OsString> = words.into_iter().collect();
+    let first = words.get(1).and_then(|word| word.to_str());
+    if let Some(name) = first.filter(|name| Scenario::from_str(name, false).is_ok()) {
+        let remedy = format!("write `loadgen run {name}`");
+        return Ok(Err(Unusable::new(format!("{name} is a scenario"), remedy)));
+    }
     let (scenario, arguments) = match CommandLine::try_parse_from(&words)? {
         CommandLine {
             command: Some(Command::List),

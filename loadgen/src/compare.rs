@@ -139,13 +139,21 @@ impl Row {
         let ratio = ratio(a, b);
         // A spread without the ratio that it is of says nothing.
         let spread = spread.filter(|_| ratio.is_some());
+        let mut finding = find(a, b, spread);
+        // Of one run a side, what happened in few intervals moves its figure and not their spread: a freeze, say.
+        if let (Some(ratio), Some((low, high)), Finding::NoDifferenceShown) =
+            (ratio, spread, finding)
+            && !(low..=high).contains(&ratio)
+        {
+            finding = Finding::SpreadUnknown;
+        }
         Self {
             metric,
             a,
             b,
             ratio,
             spread,
-            finding: find(a, b, spread),
+            finding,
         }
     }
 }

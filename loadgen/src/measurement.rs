@@ -8,6 +8,7 @@ use crate::class::{Class, PerClass};
 use crate::clock::UnixMicros;
 use crate::control::Figures;
 use crate::finality::Finality;
+use crate::interest::Interest;
 use crate::plan::{Plan, Population, Slow};
 use crate::publisher::PublisherRecord;
 use crate::receiver::{Measured, StormRecord, ThreadUse};
@@ -222,6 +223,15 @@ impl Measurement {
         }
     }
 
+    /// Connections that fell silent; `None` where that may be right: where clients have sets of their own, and where
+    /// most of them did.
+    fn fell_silent(&self, plan: &Plan) -> Option<u64> {
+        let silent = self.recorder.fell_silent;
+        let is_common = matches!(plan.interest, Interest::All)
+            && 2 * silent <= self.coordinated.figures.established();
+        is_common.then_some(silent)
+    }
+
     /// What the targets are compared with.
     #[must_use]
     pub fn facts(&self, plan: &Plan) -> Facts {
@@ -244,6 +254,7 @@ impl Measurement {
             asked,
             established,
             lost: figures.healthy.lost,
+            fell_silent: self.fell_silent(plan),
             expects_values: plan.expects_values,
             is_closed_loop: plan.load.as_ref().is_some_and(|load| load.window.is_some()),
             storm: self.storm.as_ref().map(|storm| StormFacts {
@@ -254,9 +265,7 @@ impl Measurement {
             connection_bytes: server.and_then(|server| server.bytes_per_connection(established)),
             growth_bytes_per_hour: server.and_then(ServerMeasurement::growth_bytes_per_hour),
             measured: self.coordinated.measured(),
-            changed: self
-                .verification
-                .map_or(0, |verification| verification.changed),
+            verification: self.verification,
             basis: self.basis,
             delivery: self.delivery,
             account: thawed.map_or(self.account, |(slow, _)| self.account.plus(slow)),
@@ -264,6 +273,7 @@ impl Measurement {
             slow_finality: thawed.map(|(_, finality)| finality),
             grace: self.coordinated.grace,
             malformed: self.recorder.messages.malformed,
+            unasked: self.recorder.messages.unasked_values,
             latency_p99: p99(&self.latency),
             before_intended: self.recorder.before_intended,
             receive_demand_percent_max: demands.reduce(f64::max),

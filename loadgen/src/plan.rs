@@ -279,6 +279,8 @@ pub struct Targets {
     pub disorder_max: u64,
     /// Values that the server's own account does not explain, and notices that contradict it.
     pub unaccounted_max: u64,
+    /// Healthy connections that end early.
+    pub lost_max: u64,
     /// Time until all who were cut hold the newest values again.
     pub recovery_max: Duration,
     /// Memory of the server per connection, in bytes.

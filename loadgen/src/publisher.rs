@@ -373,7 +373,8 @@ impl PublisherRecord {
             }
             Ok(_) => {}
             Err(error) => {
-                self.failure.get_or_insert_with(|| error.to_string());
+                self.failure
+                    .get_or_insert_with(|| format!("Redis: {error}"));
             }
         }
     }

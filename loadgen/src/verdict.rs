@@ -7,7 +7,10 @@
 //! | established | clients that got their answer to `subscribe` | interrupted before any did or failed |
 //! | delivery | delivered of expected values | unaudited; nothing was expected; a spoiler |
 //! | latency p99 | receipt − intended time | no sample; a spoiler; the clocks disagree |
-//! | disorder | duplicates, reorders, stale, foreign and malformed messages | never |
+//! | kept | healthy connections that ended early | never |
+//! | silence | pairs that were owed values and got none, connections that fell silent | unaudited; a spoiler |
+//! | disorder | duplicates, reorders, stale, foreign and malformed messages, values that were not asked for | never |
+//! | bytes | values whose bytes are not those published, with `--verify bytes` | a value could not be compared |
 //! | account | values that the server's own numbers and notices do not explain, contradictions, and disorder of slow clients | no value has a `seq`; no pair is left; missed, and the grace was shorter than [`NOTICE_PATIENCE`] |
 //! | memory, growth | memory of the server per connection, its slope | the server's process ended; growth: under [`GROWTH_SPAN_MIN`] |
 //! | slow finality | pairs of slow clients that ended on the newest value, of connections still there | none is there; unaudited |
@@ -15,7 +18,7 @@
 //! Some kinds of run have other targets. In a closed loop there is none for the latency, and *saturation* asks
 //! whether it was the server that could not do more, not the generator. In a storm values pass by those that
 //! are away, so instead of delivery *recovery* asks whether and when all held the newest values again. A run
-//! without values asks only whether all connections were *kept*.
+//! without values asks only whether all connections were *kept*. Silence is no target of storms and closed loops.
 //!
 //! Established, account and slow finality are about all clients, the others about the healthy ones.
 //!
@@ -42,6 +45,7 @@ use crate::audit::Delivery;
 use crate::clock::micros;
 use crate::finality::Finality;
 use crate::plan::Targets;
+use crate::verify::Verification;
 
 /// Own lateness that a latency target tolerates, as its divisor: a tenth.
 pub const LATENESS_SHARE_MAX: u32 = 10;
@@ -76,8 +80,10 @@ pub struct Facts {
     pub growth_bytes_per_hour: Option<f64>,
     /// Length of the window.
     pub measured: Duration,
-    /// Values whose bytes are not those that were published.
-    pub changed: u64,
+    /// Connections that fell silent; `None` where that may be right.
+    pub fell_silent: Option<u64>,
+    /// The comparison byte for byte; `None` without one.
+    pub verification: Option<Verification>,
     /// How the expectation was found.
     pub basis: AuditBasis,
     /// The audit's result.
@@ -92,6 +98,8 @@ pub struct Facts {
     pub grace: Duration,
     /// Text messages that are no JSON object of the wire.
     pub malformed: u64,
+    /// Values of symbols that the client had not subscribed to.
+    pub unasked: u64,
     /// 99th percentile of the latency.
     pub latency_p99: Option<Duration>,
     /// Values that arrived before their intended time.
@@ -174,9 +182,7 @@ pub struct Verdict {
 pub fn judge(facts: &Facts, targets: &Targets) -> Verdict {
     let spoilers = Spoilers::find(facts, targets);
     let mut judgements = vec![judge_established(facts, targets)];
-    if !facts.expects_values {
-        judgements.push(judge_kept(facts));
-    } else {
+    if facts.expects_values {
         match facts.storm {
             Some(storm) => judgements.push(judge_recovery(storm, targets)),
             None => judgements.push(judge_delivery(facts, targets, &spoilers)),
@@ -187,8 +193,13 @@ pub fn judge(facts: &Facts, targets: &Targets) -> Verdict {
             judgements.push(judge_latency(facts, targets, &spoilers));
         }
         judgements.push(judge_disorder(facts, targets));
+        judgements.extend(facts.verification.map(judge_bytes));
         judgements.push(judge_account(facts, targets, &spoilers));
+        if !facts.is_closed_loop && facts.storm.is_none() {
+            judgements.push(judge_silence(facts, &spoilers));
+        }
     }
+    judgements.push(judge_kept(facts, targets));
     judgements.extend(judge_finality(facts, &spoilers));
     judgements.extend(judge_memory(facts, targets));
     judgements.extend(judge_growth(facts, targets));
@@ -232,7 +243,7 @@ fn judge_delivery(facts: &Facts, targets: &Targets, spoilers: &Spoilers) -> Judg
         let why = if facts.delivery.tally.uncounted > 0 {
             "unaudited: the values carry no counter `n` or no time `sentUs`"
         } else {
-            "unaudited: no value of the window arrived, and its feed is not ours"
+            "unaudited: no value of the window arrived"
         };
         ("unaudited".to_owned(), Outcome::NoVerdict(why.to_owned()))
     } else if expected == 0 {
@@ -285,7 +296,7 @@ fn judge_disorder(facts: &Facts, targets: &Targets) -> Judgement {
     // The same fault shows in the publisher's counter and in the server's number: not twice here.
     let numbered = facts.account.disorder - facts.slow_disorder;
     let order = (tally.duplicates + tally.reorders + tally.stale).max(numbered);
-    let count = order + tally.foreign + facts.malformed + facts.changed;
+    let count = order + tally.foreign + facts.malformed + facts.unasked;
     Judgement {
         target: "disorder",
         wanted: format!("<= {}", targets.disorder_max),
@@ -312,7 +323,7 @@ fn judge_account(facts: &Facts, targets: &Targets, spoilers: &Spoilers) -> Judge
         let why = "no value with a `seq` arrived";
         ("nothing".to_owned(), no_verdict(why))
     } else if pairs == 0 && contradictions == 0 {
-        let why = "all connections were lost, and what was under way then is not known";
+        let why = "no connection with numbered values was left, and what was under way to those lost is not known";
         ("nothing".to_owned(), no_verdict(why))
     } else {
         let outcome = match outcome(count <= targets.unaccounted_max) {
@@ -359,12 +370,55 @@ fn judge_finality(facts: &Facts, spoilers: &Spoilers) -> Option<Judgement> {
     })
 }
 
-fn judge_kept(facts: &Facts) -> Judgement {
+fn judge_kept(facts: &Facts, targets: &Targets) -> Judgement {
     Judgement {
         target: "kept",
-        wanted: "0 lost".to_owned(),
+        wanted: format!("<= {} lost", targets.lost_max),
         measured: format!("{} lost", facts.lost),
-        outcome: outcome(facts.lost == 0),
+        outcome: outcome(facts.lost <= targets.lost_max),
+    }
+}
+
+fn judge_silence(facts: &Facts, spoilers: &Spoilers) -> Judgement {
+    let (pairs, connections) = (facts.delivery.silent_pairs, facts.fell_silent.unwrap_or(0));
+    let (measured, outcome) = if facts.basis == AuditBasis::Unaudited {
+        let why = "unaudited: it is not known what was due";
+        ("nothing".to_owned(), Outcome::NoVerdict(why.to_owned()))
+    } else {
+        let measured =
+            format!("{pairs} pairs without a value, {connections} connections fell silent");
+        let holds = outcome(pairs + connections == 0);
+        (measured, spoilers.qualify_receipt(holds))
+    };
+    Judgement {
+        target: "silence",
+        wanted: "none".to_owned(),
+        measured,
+        outcome,
+    }
+}
+
+fn judge_bytes(verification: Verification) -> Judgement {
+    let Verification {
+        compared,
+        changed,
+        unverified,
+    } = verification;
+    let no_verdict = |why: String| Outcome::NoVerdict(why);
+    Judgement {
+        target: "bytes",
+        wanted: "0 changed".to_owned(),
+        measured: format!("{changed} of {compared} changed"),
+        outcome: match (changed, compared, unverified) {
+            (1.., _, _) => Outcome::Missed,
+            (0, 0, _) => {
+                no_verdict("no value could be compared with what was published".to_owned())
+            }
+            (0, _, 1..) => no_verdict(format!(
+                "{unverified} values could not be compared: they came in batches, or carry no counter"
+            )),
+            (0, _, 0) => Outcome::Met,
+        },
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) struct Cell {
     first: u32,
     /// Largest `seq` of a value. `first <= newest`.
     newest: u32,
-    /// Values received in order, and values told as skipped.
+    /// Values received, and values told as skipped.
     covered: u32,
     /// Largest `to` of a notice; 0 while there is none.
     told_to: u32,
@@ -45,6 +45,12 @@ impl Cell {
             if self.first == 0 {
                 self.first = sequence;
             }
+        } else if !is_told
+            && (self.first + 1..self.newest).contains(&sequence)
+            && self.covered <= self.newest - self.first
+        {
+            // It fills a gap: late, but not lost. (Or it came twice, while another is missing; its disorder counts.)
+            self.covered += 1;
         }
         Receipt {
             is_told,

@@ -209,7 +209,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value_t, help_heading = "Targets")]
     pub verify: Verify,
 
-    /// Whether values are due: `false` judges the connections alone.
+    /// Whether values are due: `false` judges the connections alone, and the memory of --server-pid.
     #[arg(
         long,
         value_name = "BOOLEAN",
@@ -234,7 +234,16 @@ pub struct Arguments {
     #[arg(long, value_name = "PERCENT", default_value = "100", value_parser = percent, help_heading = "Targets")]
     pub min_established: f64,
 
-    /// At most so many duplicate, reordered, foreign, changed or malformed messages.
+    /// At most so many connections are lost, for whatever reason.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "0",
+        help_heading = "Targets"
+    )]
+    pub max_lost: u64,
+
+    /// At most so many duplicate, reordered, foreign, changed or malformed messages, and values of symbols not asked for.
     #[arg(
         long,
         value_name = "COUNT",

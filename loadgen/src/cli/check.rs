@@ -90,6 +90,7 @@ impl Arguments {
                 established_percent_min: self.min_established,
                 disorder_max: self.max_disorder,
                 unaccounted_max: self.max_unaccounted,
+                lost_max: self.max_lost,
                 recovery_max: self.max_recovery,
                 connection_bytes_max: self.max_connection_bytes,
                 growth_bytes_per_hour_max: self.max_growth,
@@ -136,6 +137,12 @@ impl Arguments {
             thaws: self.slow_thaw,
         };
         if slow.share == Share::default() {
+            if self.slow_read != 0 {
+                return refuse(
+                    "--slow-read is about slow clients, and there are none",
+                    "add --slow-share, such as --slow-share 10%",
+                );
+            }
             return Ok(None);
         }
         if slow.share.of(self.connections.get()) == 0 {

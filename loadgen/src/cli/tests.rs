@@ -72,6 +72,8 @@ fn what_is_wrong_is_said_with_its_remedy() {
         ("--verify bytes", "--publish"),
         ("run saturate", "--publish"),
         ("run ramp", "--publish"),
+        ("steady", "loadgen run steady"),
+        ("--slow-read 1KB", "--slow-share"),
         ("run idle", "--server-pid"),
         ("run soak", "--server-pid"),
         ("--server-pid 4000000000", "pgrep"),

@@ -22,7 +22,11 @@ pub(super) fn check_cores(cores: &[usize]) -> Result<(), Unusable> {
 }
 
 pub(super) fn percent(text: &str) -> Result<f64, String> {
-    match text.parse() {
+    match text.trim_end_matches('%').parse() {
+        Ok(share) if 0.0 < share && share < 1.0 => Err(format!(
+            "less than one percent; write {} for a share of {share}",
+            share * 100.0
+        )),
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
         _ => Err("a number from 0 to 100".to_owned()),
     }

@@ -38,8 +38,19 @@ pub(super) fn find(a: &[RunResult], b: &[RunResult]) -> Vec<String> {
         ));
     }
     doubts.extend(too_few_pairs(a.len(), b.len()));
+    doubts.extend(a.iter().chain(b).filter_map(missed));
     doubts.extend(a.iter().chain(b).flat_map(of_run));
     doubts
+}
+
+/// What a run missed: a figure of a run that failed is seldom what was wanted.
+fn missed(run: &RunResult) -> Option<String> {
+    let judgements = run.verdict.judgements.iter();
+    let missed: Vec<_> = judgements
+        .filter(|judgement| matches!(judgement.outcome, Outcome::Missed))
+        .map(|judgement| judgement.target.as_str())
+        .collect();
+    (!missed.is_empty()).then(|| format!("{} missed its target: {}", run.name, missed.join(", ")))
 }
 
 /// Of two equal servers each pair falls on either side of 1 like a coin.

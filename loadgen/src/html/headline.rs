@@ -146,7 +146,7 @@ pub(super) fn summary(result: &RunResult) -> String {
             format!("{clients} were subscribed, and dropped in the middle.")
         }
         Some(percent) => format!(
-            "{clients} received {} of {} expected values ({}).",
+            "{clients} were subscribed, and received {} of {} expected values ({}).",
             Count(delivery.delivered),
             Count(delivery.expected),
             Percent(percent)

@@ -47,7 +47,11 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
     line(
         out,
         "scenario",
-        format_args!("{} = {}", scenario.name(), scenario.flags()),
+        format_args!(
+            "{} = {}  (flags that were given win)",
+            scenario.name(),
+            scenario.flags()
+        ),
     )?;
     writeln!(out)?;
     if let Some(ramp) = &report.ramp {
@@ -278,12 +282,14 @@ fn write_delivery(out: &mut String, report: &Report) -> fmt::Result {
         out,
         "disorder",
         format_args!(
-            "{} duplicates  {} reorders  {} stale  {} foreign  {} malformed  ({} uncounted)",
+            "{} duplicates  {} reorders  {} stale  {} foreign  {} malformed  {} not asked for  {} by `seq`  ({} uncounted)",
             tally.duplicates,
             tally.reorders,
             tally.stale,
             tally.foreign,
             report.messages.malformed,
+            report.messages.unasked_values,
+            report.account.disorder,
             tally.uncounted
         ),
     )
@@ -340,6 +346,13 @@ fn write_messages(out: &mut String, report: &Report) -> fmt::Result {
             out,
             "bytes",
             format_args!("{compared} values compared  {changed} changed  {unverified} unverified"),
+        )?;
+    }
+    if messages.binary > 0 {
+        line(
+            out,
+            "",
+            format_args!("{} binary messages, which no value is", messages.binary),
         )?;
     }
     for (notice, count) in &messages.notices {

@@ -73,13 +73,14 @@ impl RunResult {
         (per_second > 0.0).then(|| percent / 100.0 * 1e6 / per_second)
     }
 
-    /// Duplicates, reorders, stale, foreign and malformed messages, as the target `disorder` has them:
+    /// Duplicates, reorders, stale, foreign and malformed messages, and what was not asked for, as the target `disorder` has them:
     /// a fault of order shows in the publisher's counter and in the server's number, and counts once.
     #[must_use]
     pub fn disorder(&self) -> u64 {
         let delivery = &self.delivery;
         let order = delivery.duplicates + delivery.reorders + delivery.stale;
-        order.max(self.account.disorder) + delivery.foreign + self.messages.malformed
+        let form = self.messages.malformed + self.messages.unasked_values;
+        order.max(self.account.disorder) + delivery.foreign + form
     }
 }
 

@@ -17,7 +17,7 @@ impl Spoilers {
         let failed = facts
             .publisher_failure
             .as_ref()
-            .map(|why| format!("the publisher failed: {why}"));
+            .map(|why| format!("publishing failed: {why}"));
         let late = facts.publisher_late_p99.filter(|&late| late > lateness_max);
         let late = late.map(|late| {
             format!("the publisher was late: p99 {late:?}, tolerated {lateness_max:?}")

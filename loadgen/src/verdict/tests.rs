@@ -8,6 +8,7 @@ const TARGETS: Targets = Targets {
     established_percent_min: 100.0,
     disorder_max: 0,
     unaccounted_max: 0,
+    lost_max: 0,
     recovery_max: Duration::from_secs(30),
     connection_bytes_max: None,
     growth_bytes_per_hour_max: None,
@@ -24,7 +25,8 @@ fn good() -> Facts {
         connection_bytes: None,
         growth_bytes_per_hour: None,
         measured: Duration::from_secs(30),
-        changed: 0,
+        fell_silent: Some(0),
+        verification: None,
         basis: AuditBasis::Publisher,
         delivery: Delivery {
             expected: 1_000,
@@ -41,6 +43,7 @@ fn good() -> Facts {
         slow_finality: None,
         grace: NOTICE_PATIENCE,
         malformed: 0,
+        unasked: 0,
         latency_p99: Some(Duration::from_millis(500)),
         before_intended: 0,
         receive_demand_percent_max: Some(95.0),
@@ -74,42 +77,42 @@ fn check(change: impl FnOnce(&mut Facts), outcomes: &str, exit_code: u8) {
 
 #[test]
 fn targets_are_met_at_their_limits_and_missed_beyond() {
-    check(|_| {}, "MMMMM", 0);
-    check(|facts| facts.established = 9, "xMMMM", 1);
-    check(|facts| facts.delivery.delivered = 990, "MMMMM", 0);
-    check(|facts| facts.delivery.delivered = 989, "MxMMM", 1);
+    check(|_| {}, "MMMMMMM", 0);
+    check(|facts| facts.established = 9, "xMMMMMM", 1);
+    check(|facts| facts.delivery.delivered = 990, "MMMMMMM", 0);
+    check(|facts| facts.delivery.delivered = 989, "MxMMMMM", 1);
     check(
         |facts| facts.latency_p99 = Some(Duration::from_millis(501)),
-        "MMxMM",
+        "MMxMMMM",
         1,
     );
-    check(|facts| facts.delivery.tally.duplicates = 1, "MMMxM", 1);
-    check(|facts| facts.malformed = 1, "MMMxM", 1);
+    check(|facts| facts.delivery.tally.duplicates = 1, "MMMxMMM", 1);
+    check(|facts| facts.malformed = 1, "MMMxMMM", 1);
 }
 
 #[test]
 fn what_was_not_measured_has_no_verdict() {
-    check(|facts| facts.basis = AuditBasis::Unaudited, "M?MMM", 3);
-    check(|facts| facts.delivery.expected = 0, "M?MMM", 3);
-    check(|facts| facts.latency_p99 = None, "MM?MM", 3);
-    check(|facts| facts.before_intended = 1, "MM?MM", 3);
+    check(|facts| facts.basis = AuditBasis::Unaudited, "M?MMM?M", 3);
+    check(|facts| facts.delivery.expected = 0, "M?MMMMM", 3);
+    check(|facts| facts.latency_p99 = None, "MM?MMMM", 3);
+    check(|facts| facts.before_intended = 1, "MM?MMMM", 3);
     check(
         |facts| (facts.asked, facts.established) = (0, 0),
-        "?MMMM",
+        "?MMMMMM",
         3,
     );
 }
 
 #[test]
 fn the_account_is_a_target_of_its_own() {
-    check(|facts| facts.account.unaccounted = 1, "MMMMx", 1);
-    check(|facts| facts.account.contradictions = 1, "MMMMx", 1);
-    check(|facts| facts.account.numbered = 0, "MMMM?", 3);
-    check(|facts| facts.account.pairs = 0, "MMMM?", 3);
-    check(|facts| facts.account.disorder = 1, "MMMxM", 1);
+    check(|facts| facts.account.unaccounted = 1, "MMMMxMM", 1);
+    check(|facts| facts.account.contradictions = 1, "MMMMxMM", 1);
+    check(|facts| facts.account.numbered = 0, "MMMM?MM", 3);
+    check(|facts| facts.account.pairs = 0, "MMMM?MM", 3);
+    check(|facts| facts.account.disorder = 1, "MMMxMMM", 1);
     check(
         |facts| (facts.account.disorder, facts.slow_disorder) = (1, 1),
-        "MMMMx",
+        "MMMMxMM",
         1,
     );
 }
@@ -117,15 +120,15 @@ fn the_account_is_a_target_of_its_own() {
 #[test]
 fn a_grace_too_short_for_notices_takes_back_what_is_unaccounted() {
     let short = Duration::from_millis(1_499);
-    check(|facts| facts.grace = short, "MMMMM", 0);
+    check(|facts| facts.grace = short, "MMMMMMM", 0);
     check(
         |facts| (facts.grace, facts.account.unaccounted) = (short, 1),
-        "MMMM?",
+        "MMMM?MM",
         3,
     );
     check(
         |facts| (facts.grace, facts.account.contradictions) = (short, 1),
-        "MMMMx",
+        "MMMMxMM",
         1,
     );
 }
@@ -138,25 +141,25 @@ fn slow_clients_that_thaw_must_end_on_the_newest() {
         pairs_not_final: 0,
     };
     let with = |finality| move |facts: &mut Facts| facts.slow_finality = Some(finality);
-    check(with(all_final), "MMMMMM", 0);
+    check(with(all_final), "MMMMMMMM", 0);
     let one_not = Finality {
         pairs_not_final: 1,
         ..all_final
     };
-    check(with(one_not), "MMMMMx", 1);
-    check(with(Finality::default()), "MMMMM?", 3);
+    check(with(one_not), "MMMMMMMx", 1);
+    check(with(Finality::default()), "MMMMMMM?", 3);
 }
 
 #[test]
 fn a_publisher_that_was_not_punctual_leaves_no_verdict() {
     check(
         |facts| facts.publisher_late_p99 = Some(Duration::from_millis(51)),
-        "M??MM",
+        "M??MMMM",
         3,
     );
     check(
         |facts| facts.publisher_failure = Some("gone".to_owned()),
-        "M??MM",
+        "M??MMMM",
         3,
     );
 }
@@ -165,13 +168,13 @@ fn a_publisher_that_was_not_punctual_leaves_no_verdict() {
 fn a_saturated_receiver_takes_back_what_is_missed_only() {
     check(
         |facts| facts.receive_demand_percent_max = Some(95.1),
-        "MMMMM",
+        "MMMMMMM",
         0,
     );
     let late = |facts: &mut Facts| facts.latency_p99 = Some(Duration::from_secs(1));
     check(
         |facts| (late(facts), facts.receive_demand_percent_max = Some(95.1)).1,
-        "MM?MM",
+        "MM?MMMM",
         3,
     );
     check(
@@ -182,7 +185,7 @@ fn a_saturated_receiver_takes_back_what_is_missed_only() {
             )
                 .1
         },
-        "MM?MM",
+        "MM?MMMM",
         3,
     );
 }
@@ -191,14 +194,39 @@ fn a_saturated_receiver_takes_back_what_is_missed_only() {
 fn a_fact_outweighs_a_missing_verdict() {
     check(
         |facts| (facts.established = 9, facts.latency_p99 = None).1,
-        "xM?MM",
+        "xM?MMMM",
         1,
     );
 }
 
 #[test]
-fn changed_bytes_are_disorder() {
-    check(|facts| facts.changed = 1, "MMMxM", 1);
+fn bytes_are_compared_or_it_is_said() {
+    let found = |compared, changed, unverified| {
+        move |facts: &mut Facts| {
+            facts.verification = Some(Verification {
+                compared,
+                changed,
+                unverified,
+            });
+        }
+    };
+    check(found(10, 0, 0), "MMMMMMMM", 0);
+    check(found(10, 1, 1), "MMMMxMMM", 1);
+    check(found(0, 0, 10), "MMMM?MMM", 3);
+    check(found(10, 0, 1), "MMMM?MMM", 3);
+}
+
+#[test]
+fn what_was_not_asked_for_is_disorder() {
+    check(|facts| facts.unasked = 1, "MMMxMMM", 1);
+}
+
+#[test]
+fn who_is_lost_or_gets_nothing_is_missed_however_few_they_are() {
+    check(|facts| facts.lost = 1, "MMMMMMx", 1);
+    check(|facts| facts.delivery.silent_pairs = 1, "MMMMMxM", 1);
+    check(|facts| facts.fell_silent = Some(1), "MMMMMxM", 1);
+    check(|facts| facts.fell_silent = None, "MMMMMMM", 0);
 }
 
 #[test]
@@ -208,13 +236,13 @@ fn a_closed_loop_asks_who_was_the_bottleneck_instead_of_the_latency() {
         facts.latency_p99 = Some(Duration::from_secs(9));
         facts.receive_turn_p99 = Some(Duration::from_secs(9));
     };
-    check(closed, "MMMMM", 0);
+    check(closed, "MMMMMM", 0);
     check(
         |facts| {
             closed(facts);
             facts.receive_demand_percent_max = Some(99.0);
         },
-        "MM?MM",
+        "MM?MMM",
         3,
     );
     check(
@@ -222,7 +250,7 @@ fn a_closed_loop_asks_who_was_the_bottleneck_instead_of_the_latency() {
             closed(facts);
             facts.publisher_demand_percent = Some(99.0);
         },
-        "MM?MM",
+        "MM?MMM",
         3,
     );
 }
@@ -239,10 +267,10 @@ fn a_storm_asks_for_recovery_instead_of_delivery() {
             });
         }
     };
-    check(storm(10, 10, 30), "MMMM", 0);
-    check(storm(10, 10, 31), "MxMM", 1);
-    check(storm(10, 9, 3), "MxMM", 1);
-    check(storm(0, 0, 0), "M?MM", 3);
+    check(storm(10, 10, 30), "MMMMM", 0);
+    check(storm(10, 10, 31), "MxMMM", 1);
+    check(storm(10, 9, 3), "MxMMM", 1);
+    check(storm(0, 0, 0), "M?MMM", 3);
 }
 
 #[test]

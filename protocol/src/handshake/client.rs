@@ -52,6 +52,13 @@ pub fn parse_upgrade_response(bytes: &[u8], key: &str) -> Result<Option<usize>, 
     if accepts.next() != Some(accept.as_bytes()) || accepts.next().is_some() {
         return refused(head.code, "the accept key does not belong to the request");
     }
+    // RFC 6455 section 4.1: what was not asked for must not be answered.
+    if values(headers, "sec-websocket-extensions").any(|extensions| !extensions.is_empty()) {
+        return refused(
+            head.code,
+            "the server uses an extension that was not asked for",
+        );
+    }
     Ok(Some(head_len))
 }
 
