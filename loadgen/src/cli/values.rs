@@ -140,6 +140,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_share_is_not_taken_for_percent() {
+        assert_eq!(percent("99"), Ok(99.0));
+        assert_eq!(percent("99.5%"), Ok(99.5));
+        assert!(percent("0.99").is_err_and(|why| why.contains("write 99")));
+        assert!(percent("101").is_err());
+    }
+
+    #[test]
     fn shares_are_taken_to_the_hundredth_of_a_percent() {
         for (text, hundredths) in [("10%", 1_000), ("0", 0), ("2.5%", 250), ("90 %", 9_000)] {
             assert_eq!(slow_share(text), Ok(Share(hundredths)), "{text}");
