@@ -31,6 +31,7 @@ mod requests;
 mod session;
 mod slow;
 mod storm;
+mod visit;
 
 use std::fmt;
 use std::time::Duration;
@@ -47,7 +48,8 @@ use self::requests::Requests;
 use self::slow::Frost;
 use self::storm::Storm;
 pub use self::storm::StormRecord;
-use crate::class::PerClass;
+pub use self::visit::VisitTally;
+use crate::class::{Class, PerClass};
 use crate::clock::{self, UnixMicros};
 use crate::control::Control;
 use crate::interest::Interest;
@@ -69,6 +71,8 @@ pub struct Measured {
     pub turns: Times,
     /// Those of its clients that were cut.
     pub storm: StormRecord,
+    /// What was wrong with those that came and went.
+    pub visits: VisitTally,
     /// What it took.
     pub thread: ThreadUse,
 }
@@ -277,11 +281,24 @@ impl Receiver {
             return;
         };
         if let Stage::Live(row) = connection.stage {
-            let class = connection.class;
+            let (class, visit) = (connection.class, connection.visit.take());
             connection.stage = Stage::Leaving(row);
             connection.outbox.push(goodbye);
-            self.intake.left(class);
+            self.intake.left(class, visit.as_deref());
             self.flush(key);
+        }
+    }
+
+    /// At the run's end a client that was to be gone by now, and was never let in, has failed, though its
+    /// time to connect is not over.
+    fn give_up_visit(&mut self, key: ConnectionKey) {
+        let (now, life) = (self.intake.now(), self.dialer.life());
+        let is_overdue = self.connection(key).is_some_and(|connection| {
+            connection.class == Class::Churning && now >= connection.phases.dialed.plus(life)
+        });
+        if is_overdue {
+            self.intake
+                .failed(Class::Churning, "no answer until the run's end");
         }
     }
 
@@ -311,7 +328,10 @@ impl Receiver {
                     }
                     self.flush(key);
                 }
-                Stage::Connecting | Stage::Upgrading | Stage::Subscribing => self.close(key),
+                Stage::Connecting | Stage::Upgrading | Stage::Subscribing => {
+                    self.give_up_visit(key);
+                    self.close(key);
+                }
                 Stage::Leaving(_) | Stage::Closing => {}
             }
         }
@@ -325,7 +345,13 @@ impl Receiver {
     fn finish(self, core: Option<usize>) -> Measured {
         let counters = self.ring.counters();
         let demand_percent = self.demand.percent();
-        let (records, turns, storm) = self.intake.finish();
+        let Intake {
+            records,
+            turns,
+            storm,
+            visits,
+            ..
+        } = self.intake;
         let thread = ThreadUse {
             core,
             demand_percent,
@@ -336,6 +362,7 @@ impl Receiver {
             records,
             turns,
             storm,
+            visits,
             thread,
         }
     }

@@ -5,9 +5,10 @@
 //! | Target | Compares | No verdict when |
 //! |---|---|---|
 //! | established | clients that got their answer to `subscribe` | interrupted before any did or failed |
+//! | churn | of the clients that come and go, those that got in, stayed their time and got a value if one was due | none came so far; missed, and a spoiler of receipt |
 //! | delivery | delivered of expected values | unaudited; nothing was expected; a spoiler |
 //! | latency p99 | receipt − intended time | no sample; a spoiler; the clocks disagree |
-//! | disorder | duplicates, reorders, stale, foreign and malformed messages | never |
+//! | disorder | duplicates, reorders, stale, foreign and malformed messages, also of clients that come and go | never |
 //! | account | values that the server's own numbers and notices do not explain, contradictions, and disorder of slow clients | no value has a `seq`; no pair is left; missed, and the grace was shorter than [`NOTICE_PATIENCE`] |
 //! | memory, growth | memory of the server per connection, its slope | the server's process ended; growth: under [`GROWTH_SPAN_MIN`] |
 //! | slow finality | pairs of slow clients that ended on the newest value, of connections still there | none is there; unaudited |
@@ -70,6 +71,8 @@ pub struct Facts {
     pub is_closed_loop: bool,
     /// What became of those that were cut; `None` without a storm.
     pub storm: Option<StormFacts>,
+    /// What became of those that came and went; `None` without.
+    pub churn: Option<ChurnFacts>,
     /// Memory of the server per connection.
     pub connection_bytes: Option<f64>,
     /// Slope of the server's memory.
@@ -117,6 +120,17 @@ pub struct StormFacts {
     pub recovered: u64,
     /// How long the last of them took.
     pub slowest: Option<Duration>,
+}
+
+/// What became of those that came and went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChurnFacts {
+    /// How many came so far as to be let in or to fail.
+    pub asked: u64,
+    /// Those that got in, stayed their time, and got a value if one was due. `served <= asked`.
+    pub served: u64,
+    /// Duplicates, reorders, foreign and malformed messages that they got.
+    pub disorder: u64,
 }
 
 /// How it is known what should have come.
@@ -174,6 +188,11 @@ pub struct Verdict {
 pub fn judge(facts: &Facts, targets: &Targets) -> Verdict {
     let spoilers = Spoilers::find(facts, targets);
     let mut judgements = vec![judge_established(facts, targets)];
+    judgements.extend(
+        facts
+            .churn
+            .map(|churn| judge_churn(churn, targets, &spoilers)),
+    );
     if !facts.expects_values {
         judgements.push(judge_kept(facts));
     } else {
@@ -217,6 +236,20 @@ fn judge_established(facts: &Facts, targets: &Targets) -> Judgement {
             Outcome::NoVerdict("no client came so far as to connect or fail".to_owned())
         } else {
             outcome(percent >= targets.established_percent_min)
+        },
+    }
+}
+
+fn judge_churn(churn: ChurnFacts, targets: &Targets, spoilers: &Spoilers) -> Judgement {
+    let percent = percent(churn.served, churn.asked);
+    Judgement {
+        target: "churn",
+        wanted: format!(">= {} %", targets.established_percent_min),
+        measured: format!("{percent:.3} %"),
+        outcome: if churn.asked == 0 {
+            Outcome::NoVerdict("no client that comes and goes came so far".to_owned())
+        } else {
+            spoilers.qualify_receipt(outcome(percent >= targets.established_percent_min))
         },
     }
 }
@@ -285,7 +318,8 @@ fn judge_disorder(facts: &Facts, targets: &Targets) -> Judgement {
     // The same fault shows in the publisher's counter and in the server's number: not twice here.
     let numbered = facts.account.disorder - facts.slow_disorder;
     let order = (tally.duplicates + tally.reorders + tally.stale).max(numbered);
-    let count = order + tally.foreign + facts.malformed + facts.changed;
+    let churn = facts.churn.map_or(0, |churn| churn.disorder);
+    let count = order + tally.foreign + facts.malformed + facts.changed + churn;
     Judgement {
         target: "disorder",
         wanted: format!("<= {}", targets.disorder_max),

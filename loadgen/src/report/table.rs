@@ -182,12 +182,20 @@ fn write_churn(out: &mut String, churn: &ChurnReport) -> fmt::Result {
         out,
         "come and go",
         format_args!(
-            "{} came  {} established  {} failed  {} lost",
-            churn.asked, churn.established, churn.failed, churn.lost
+            "{} came  {} established  {} failed  {} lost  {} got no value",
+            churn.asked, churn.established, churn.failed, churn.lost, churn.silent
         ),
     )?;
     reasons(out, "failed", &churn.failures)?;
     reasons(out, "lost", &churn.losses)?;
+    line(
+        out,
+        "",
+        format_args!(
+            "disorder {} duplicates  {} reorders  {} foreign  {} malformed",
+            churn.duplicates, churn.reorders, churn.foreign, churn.malformed
+        ),
+    )?;
     line(out, "", format_args!("connect {}", times(&churn.connect)))?;
     line(
         out,

@@ -79,7 +79,8 @@ impl RunResult {
     pub fn disorder(&self) -> u64 {
         let delivery = &self.delivery;
         let order = delivery.duplicates + delivery.reorders + delivery.stale;
-        order.max(self.account.disorder) + delivery.foreign + self.messages.malformed
+        let churn = self.churn.as_ref().map_or(0, Churn::disorder);
+        order.max(self.account.disorder) + delivery.foreign + self.messages.malformed + churn
     }
 }
 

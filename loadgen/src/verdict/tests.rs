@@ -21,6 +21,7 @@ fn good() -> Facts {
         expects_values: true,
         is_closed_loop: false,
         storm: None,
+        churn: None,
         connection_bytes: None,
         growth_bytes_per_hour: None,
         measured: Duration::from_secs(30),
@@ -98,6 +99,23 @@ fn what_was_not_measured_has_no_verdict() {
         "?MMMM",
         3,
     );
+}
+
+#[test]
+fn clients_that_come_and_go_are_judged_too() {
+    let churn = |asked, served, disorder| {
+        move |facts: &mut Facts| {
+            facts.churn = Some(ChurnFacts {
+                asked,
+                served,
+                disorder,
+            });
+        }
+    };
+    check(churn(5, 5, 0), "MMMMMM", 0);
+    check(churn(5, 4, 0), "MxMMMM", 1);
+    check(churn(0, 0, 0), "M?MMMM", 3);
+    check(churn(5, 5, 1), "MMMMxM", 1);
 }
 
 #[test]
