@@ -305,6 +305,12 @@ impl Measurement {
             latency_p99: p99(&self.latency),
             before_intended: self.recorder.before_intended,
             receive_demand_percent_max: demands.reduce(f64::max),
+            receive_stalled_max: self
+                .threads
+                .iter()
+                .map(|thread| thread.stalled)
+                .max()
+                .unwrap_or_default(),
             receive_turn_p99: p99(&self.turns),
             publisher_late_p99: self
                 .publisher

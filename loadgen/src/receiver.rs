@@ -30,6 +30,7 @@ mod records;
 mod requests;
 mod session;
 mod slow;
+mod stalls;
 mod storm;
 mod visit;
 
@@ -46,6 +47,7 @@ use self::intake::Intake;
 pub use self::records::Records;
 use self::requests::Requests;
 use self::slow::Frost;
+use self::stalls::Stalls;
 use self::storm::Storm;
 pub use self::storm::StormRecord;
 pub use self::visit::VisitTally;
@@ -55,6 +57,7 @@ use crate::control::Control;
 use crate::interest::Interest;
 use crate::plan::Plan;
 use crate::recorder::Times;
+use crate::verdict::LATENESS_SHARE_MAX;
 
 /// How long a thread sleeps without events; bounds how late it notices window and end.
 const SLEEP_MAX: Duration = Duration::from_millis(20);
@@ -84,6 +87,10 @@ pub struct ThreadUse {
     pub core: Option<usize>,
     /// Share of the window in which it ran or waited for its CPU, in percent.
     pub demand_percent: Option<f64>,
+    /// Time of the window in which it did not run though it should have.
+    pub stalled: Duration,
+    /// The longest such time.
+    pub stall_max: Duration,
     /// io_uring_enter(2) calls of the whole run.
     pub enters: u64,
     /// Receives of the whole run that found all buffers in use.
@@ -140,6 +147,7 @@ pub fn run(thread: usize, plan: &Plan, control: &Control) -> Result<Measured, Re
         frost: Frost::new(plan.population.slow),
         storm: Storm::new(plan.population.storm),
         demand: Demand::default(),
+        stalls: Stalls::new(plan.targets.latency_p99_max / LATENESS_SHARE_MAX),
     };
     let progress = &control.progress[thread];
     while !control.is_ending() {
@@ -188,6 +196,7 @@ struct Receiver {
     frost: Frost,
     storm: Storm,
     demand: Demand,
+    stalls: Stalls,
 }
 
 impl Receiver {
@@ -200,7 +209,10 @@ impl Receiver {
         self.ring
             .enter(Wait::AtMost(rest))
             .map_err(ReceiveError::Ring)?;
+        let before = self.intake.now();
         self.intake.begin_turn(clock::now(), control);
+        let (now, bounds) = (self.intake.now(), self.intake.bounds());
+        self.stalls.handle_turn(before, now, rest, bounds);
         self.demand.observe(&self.intake);
         let mut events = std::mem::take(&mut self.events);
         self.ring.reap(&mut events);
@@ -345,6 +357,7 @@ impl Receiver {
     fn finish(self, core: Option<usize>) -> Measured {
         let counters = self.ring.counters();
         let demand_percent = self.demand.percent();
+        let (stalled, stall_max) = self.stalls.sums();
         let Intake {
             records,
             turns,
@@ -355,6 +368,8 @@ impl Receiver {
         let thread = ThreadUse {
             core,
             demand_percent,
+            stalled,
+            stall_max,
             enters: counters.enters,
             receives_starved: counters.receives_starved,
         };

@@ -26,7 +26,8 @@
 //!   latency target. The load was not the one that was asked for, whatever the result.
 //! * *Receiver saturated*: a receive thread wanted its CPU for more than [`DEMAND_MAX_PERCENT`] of the
 //!   window, or the 99th percentile of its turns is above [`LATENESS_SHARE_MAX`] of the latency target
-//!   (completions wait so long for us). Reading late only ever makes results worse, so this takes
+//!   (completions wait so long for us), or it did not run for more than [`STALLED_MAX_PERCENT`] of the
+//!   window, in stretches longer than that share. Reading late only ever makes results worse, so this takes
 //!   back a target that is *missed* for lack of values, and lets a *met* one stand.
 //!
 //! The run as a whole: 1 when a target is missed, else 3 when one has no verdict, else 0.
@@ -49,6 +50,9 @@ pub const LATENESS_SHARE_MAX: u32 = 10;
 
 /// A receive thread that wants more of its CPU can't be told from one that does not keep up.
 pub const DEMAND_MAX_PERCENT: f64 = 95.0;
+
+/// A latency target leaves a hundredth of the values aside; half of that may be read late by our fault.
+pub const STALLED_MAX_PERCENT: f64 = 0.5;
 
 /// So long a notice of skipped values may take: the server tells at most once a second.
 pub const NOTICE_PATIENCE: Duration = Duration::from_millis(1_500);
@@ -101,6 +105,8 @@ pub struct Facts {
     pub before_intended: u64,
     /// Busiest receive thread.
     pub receive_demand_percent_max: Option<f64>,
+    /// Longest time of one receive thread, in all, in which it did not run though it should have.
+    pub receive_stalled_max: Duration,
     /// 99th percentile of the turns of all receive threads.
     pub receive_turn_p99: Option<Duration>,
     /// 99th percentile of the publisher's lateness.

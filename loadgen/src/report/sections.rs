@@ -244,6 +244,9 @@ pub struct OwnUse {
 pub struct ThreadReport {
     pub(crate) core: Option<usize>,
     pub(crate) demand_percent: Option<f64>,
+    /// Of the window: did not run though it should have, in all and at most at a time.
+    pub(crate) stalled_ms: u128,
+    pub(crate) stall_max_ms: u128,
     pub(crate) enters: u64,
     pub(crate) receives_starved: u64,
 }
@@ -460,6 +463,8 @@ impl From<&ThreadUse> for ThreadReport {
         Self {
             core: thread.core,
             demand_percent: thread.demand_percent,
+            stalled_ms: thread.stalled.as_millis(),
+            stall_max_ms: thread.stall_max.as_millis(),
             enters: thread.enters,
             receives_starved: thread.receives_starved,
         }

@@ -430,6 +430,11 @@ fn write_own_use(out: &mut String, report: &Report) -> fmt::Result {
         .receive_threads
         .iter()
         .filter_map(|thread| thread.demand_percent);
+    let stall_max_ms = own
+        .receive_threads
+        .iter()
+        .map(|thread| thread.stall_max_ms)
+        .max();
     let starved: u64 = own
         .receive_threads
         .iter()
@@ -439,10 +444,11 @@ fn write_own_use(out: &mut String, report: &Report) -> fmt::Result {
         out,
         "own use",
         format_args!(
-            "{} of a CPU  busiest receive thread {}  turn p99 {}  {starved} receives starved  {} samples clamped",
+            "{} of a CPU  busiest receive thread {}  turn p99 {}  longest stall {} ms  {starved} receives starved  {} samples clamped",
             Percent(own.cpu_percent),
             Percent(demand.reduce(f64::max)),
             Micros(own.receive_turn.p99_us),
+            stall_max_ms.unwrap_or(0),
             own.samples_clamped,
         ),
     )

@@ -45,6 +45,7 @@ fn good() -> Facts {
         latency_p99: Some(Duration::from_millis(500)),
         before_intended: 0,
         receive_demand_percent_max: Some(95.0),
+        receive_stalled_max: Duration::from_millis(150),
         receive_turn_p99: Some(Duration::from_millis(50)),
         publisher_late_p99: Some(Duration::from_millis(50)),
         publisher_demand_percent: Some(95.0),
@@ -203,6 +204,20 @@ fn a_saturated_receiver_takes_back_what_is_missed_only() {
         "MM?MM",
         3,
     );
+}
+
+#[test]
+fn a_receiver_that_did_not_run_takes_back_what_is_missed_only() {
+    let stalled = |millis, late| {
+        move |facts: &mut Facts| {
+            // Of 30 seconds half a percent is 150 ms.
+            facts.receive_stalled_max = Duration::from_millis(millis);
+            facts.latency_p99 = Some(Duration::from_millis(late));
+        }
+    };
+    check(stalled(151, 500), "MMMMM", 0);
+    check(stalled(150, 501), "MMxMM", 1);
+    check(stalled(151, 501), "MM?MM", 3);
 }
 
 #[test]
