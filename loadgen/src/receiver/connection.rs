@@ -129,7 +129,7 @@ impl Connection {
             Stage::Live(row) => row,
             Stage::Leaving(row) => {
                 if let Some(row) = row {
-                    intake.handle_last_text(text, self.class, row);
+                    intake.handle_last_text(text, self.class, row, self.joined());
                 }
                 return Ok(());
             }

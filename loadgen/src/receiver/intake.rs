@@ -255,18 +255,30 @@ impl Intake {
         meaning
     }
 
-    /// What still comes on a connection that we are leaving: nothing is measured any more, but the
-    /// account is open until the server has said its last.
-    pub(super) fn handle_last_text(&mut self, text: &[u8], class: Class, row: RowIndex) {
+    /// What still comes on a connection that we are leaving: audit and account are open until the server
+    /// has said its last, so that both speak of the same values.
+    pub(super) fn handle_last_text(
+        &mut self,
+        text: &[u8],
+        class: Class,
+        row: RowIndex,
+        joined: UnixMicros,
+    ) {
+        let turn = &self.turn;
         let Records {
             reader,
             pairs,
+            audit,
             account,
+            recorder,
+            figures,
             ..
         } = self.records.get_mut(class);
         reader.read(text, |heard| match heard {
             Heard::Value(value) | Heard::BatchedValue(value) => {
                 if let Some(pair) = pairs.find(row, value.symbol) {
+                    let sighting = audit.handle_value(pair, value, &turn.rules);
+                    record(sighting, value, turn, joined, recorder, figures);
                     account.handle_value(pair, value.sequence);
                 }
             }
