@@ -357,6 +357,39 @@ fn storm_waits_until_all_hold_the_newest_values() {
 }
 
 #[test]
+fn storm_owes_a_client_that_comes_back_every_value_once() {
+    let flags = [
+        "run",
+        "storm",
+        "--rate",
+        "300",
+        "--symbols",
+        "3",
+        "--connections",
+        "5",
+    ];
+    let more = [
+        "--storm-after",
+        "500ms",
+        "--duration",
+        "4s",
+        "--warm-up",
+        "0s",
+    ];
+    let (_, run) = relay(Behaviour::default(), &[&flags[..], &more].concat());
+    run.expect("/storm/recovered", 5);
+    run.expect("/delivery/expected", 5 * 4 * 300);
+    run.expect("/delivery/duplicates", 0);
+    run.expect("/delivery/missingOnLostConnections", 0);
+    let away = run.number("/delivery/missingWhileAway");
+    // At least half a second each; what else is missing passed by between the answer to `subscribe` and
+    // the server's doing it.
+    assert!(away > 5 * 100, "{away}");
+    assert!(run.number("/delivery/missing") - away <= 5);
+    assert_eq!(run.exit_code, 0);
+}
+
+#[test]
 fn storm_tries_again_and_finds_those_that_never_hold_everything() {
     // Upgrades 5, 10 … are refused: each time it is somebody else's turn.
     let picky = Behaviour {

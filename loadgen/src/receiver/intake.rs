@@ -1,5 +1,6 @@
 //! What a receive thread makes of the messages: audit, latency, counts. No sockets.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::connection::Connection;
@@ -25,6 +26,8 @@ pub(super) struct Intake {
     pub(super) turns: Times,
     /// Those that were cut and come back.
     pub(super) storm: StormRecord,
+    /// The rows of those that are away, by their numbers.
+    away: HashMap<u32, RowIndex>,
     /// Those that come and go.
     pub(super) visits: VisitTally,
     /// A value that was due longer ago must have come.
@@ -70,6 +73,7 @@ impl Intake {
             },
             turns: Times::default(),
             storm: StormRecord::default(),
+            away: HashMap::new(),
             visits: VisitTally::default(),
             patience: plan.targets.latency_p99_max,
             symbol_count: plan.symbols.count(),
@@ -326,7 +330,18 @@ impl Intake {
             connection.visit = Some(Box::new(visit));
             return None;
         }
-        Some(records.add_connection(&own))
+        let row = records.add_connection(&own);
+        if let Some(old) = self.away.remove(&connection.number) {
+            let schedule = self.turn.rules.schedule;
+            let due = |symbol| {
+                let schedule = schedule?;
+                let range = schedule.counters(symbol, &(0..schedule.index_at(now)));
+                Some(range.map_or(0, |range| range.last))
+            };
+            let Records { pairs, audit, .. } = records;
+            audit.resume(pairs, (old, row), now, due);
+        }
+        Some(row)
     }
 
     pub(super) fn failed(&mut self, class: Class, reason: &str) {
@@ -344,9 +359,11 @@ impl Intake {
 
     /// An established connection was cut, and its client will come back. Cut again before it held
     /// everything, it has still one recovery to make.
-    pub(super) fn cut(&mut self, class: Class, row: Option<RowIndex>, is_first: bool) {
-        let records = self.records.get_mut(class);
+    pub(super) fn cut(&mut self, connection: &Connection, row: Option<RowIndex>) {
+        let is_first = connection.returning.is_none();
+        let records = self.records.get_mut(connection.class);
         if let Some(row) = row {
+            self.away.insert(connection.number, row);
             records.lose_connection(row);
         }
         records.figures.left += 1;

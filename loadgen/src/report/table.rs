@@ -274,9 +274,14 @@ fn write_delivery(out: &mut String, report: &Report) -> fmt::Result {
         out,
         "missing",
         format_args!(
-            "{} in gaps  {} at the end  ({} on lost connections)  {} pairs silent",
+            "{} in gaps  {} at the end  ({}{} on lost connections)  {} pairs silent",
             counts.missing_in_gaps,
             counts.missing_at_end,
+            if report.storm.is_some() {
+                format!("{} while away, ", counts.missing_while_away)
+            } else {
+                String::new()
+            },
             counts.missing_on_lost_connections,
             counts.silent_pairs
         ),
