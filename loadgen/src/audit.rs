@@ -9,9 +9,12 @@
 //! * **Expected** of a pair (connection, symbol): all counters of the symbol that are of the window
 //!   ([`Expectation`]), whether or not the connection got anything, and to the end of the window also
 //!   when it was lost on the way. A connection that silently got nothing is thus found.
-//! * **Delivered**: distinct counters of the window that arrived until the end of the grace time.
+//! * **Delivered**: distinct counters of the window that arrived until the grace time was over and the
+//!   server had answered our goodbye: as long as its account is open, too.
 //! * **Missing** = expected − delivered; *in gaps* when a later value of the pair arrived, *at the end*
 //!   when none did.
+//!   Of a client that was cut and came back, which is one client all the time, they are *while away* when
+//!   they were due in between ([`absence`]).
 //! * **Reorder**: a value older than the newest of its pair, not seen before. It counts as delivered.
 //! * **Duplicate**: a value of the pair that was seen before.
 //! * **Stale**: 64 or more counters behind the newest, where seen and unseen can't be told apart
@@ -20,16 +23,20 @@
 //!   a counter or time changed on its way.
 //! * **Uncounted**: a value without counter or time. If there are only those, nothing is audited.
 
+mod absence;
 mod cell;
 mod expectation;
 
 use serde::Serialize;
 
+use self::absence::Absence;
 use self::cell::{Cell, Step};
 pub use self::expectation::{Expectation, ObservedFeed};
+use crate::clock::UnixMicros;
 use crate::message::Value;
-use crate::pairs::{PairIndex, Pairs};
+use crate::pairs::{PairIndex, Pairs, RowIndex};
 use crate::schedule::{Publication, Schedule};
+use crate::symbols::SymbolIndex;
 use crate::window::{Bounds, Place};
 
 /// What was established about one received value.
@@ -83,6 +90,8 @@ pub struct Tally {
 pub struct Audit {
     /// By pair.
     cells: Vec<Cell>,
+    /// By pair, as far as clients came back; empty in runs without a storm.
+    absences: Vec<Option<Absence>>,
     tally: Tally,
     observed: ObservedFeed,
 }
@@ -93,6 +102,7 @@ impl Audit {
     pub fn new(symbol_count: u16) -> Self {
         Self {
             cells: Vec::new(),
+            absences: Vec::new(),
             tally: Tally::default(),
             observed: ObservedFeed::new(symbol_count),
         }
@@ -102,6 +112,24 @@ impl Audit {
     /// bytes per pair.
     pub fn grow(&mut self, pairs: &Pairs) {
         self.cells.resize(pairs.len(), Cell::default());
+    }
+
+    /// The client of row `old` has come back as row `new`, at `joined`, and its audit goes on. `due` says
+    /// the newest counter of a symbol that was due by then, where that is known.
+    pub fn resume(
+        &mut self,
+        pairs: &mut Pairs,
+        (old, new): (RowIndex, RowIndex),
+        joined: UnixMicros,
+        due: impl Fn(SymbolIndex) -> Option<u64>,
+    ) {
+        pairs.resume(old);
+        self.absences.resize(self.cells.len(), None);
+        for (old, new) in pairs.of(old).zip(pairs.of(new)) {
+            let (left, symbol) = (self.cells[old.as_usize()], pairs.symbol(new));
+            self.cells[new.as_usize()] = left;
+            self.absences[new.as_usize()] = Some(Absence::new(joined, left, due(symbol)));
+        }
     }
 
     /// Judges one received value. Cost: one cell, no allocation.
@@ -130,7 +158,23 @@ impl Audit {
             self.tally.outside_window += 1;
             return Sighting::Outside;
         }
-        match self.cells[pair.as_usize()].handle_counter(counter) {
+        let mut absence = self.absences.get_mut(pair.as_usize());
+        let mut absence = absence.as_mut().and_then(|absence| absence.as_mut());
+        if let Some(absence) = &mut absence {
+            absence.end_before(counter);
+        }
+        let step = self.cells[pair.as_usize()].handle_counter(counter);
+        if let Some(absence) = absence {
+            match step {
+                Step::Ahead | Step::Late => absence.handle_arrival(counter),
+                Step::Again | Step::TooOld if absence.is_snapshot(intended) => {
+                    self.tally.outside_window += 1;
+                    return Sighting::Outside;
+                }
+                Step::Again | Step::TooOld => {}
+            }
+        }
+        match step {
             Step::Ahead => Sighting::Delivered,
             Step::Late => {
                 self.tally.reorders += 1;
@@ -155,11 +199,19 @@ impl Audit {
 
     fn settle(&self, pairs: &Pairs, expectation: &Expectation, delivery: &mut Delivery) {
         delivery.add_tally(&self.tally);
-        for (is_lost, row) in pairs.rows() {
+        for (index, (is_lost, row)) in pairs.rows().enumerate() {
+            // Its client came back: what was due to it is counted there.
+            let is_resumed = pairs.is_resumed(index);
             for (pair, symbol) in row {
                 let Some(range) = expectation.range(symbol) else {
                     continue;
                 };
+                if let Some(Some(absence)) = self.absences.get(pair.as_usize()) {
+                    delivery.missing_while_away += absence.missing_of(range);
+                }
+                if is_resumed {
+                    continue;
+                }
                 let account = self.cells[pair.as_usize()].settle(range);
                 delivery.expected += account.expected;
                 delivery.delivered += account.delivered;
@@ -191,6 +243,8 @@ pub struct Delivery {
     /// Values after which none of the pair arrived. `expected == delivered + missing_in_gaps +
     /// missing_at_end`.
     pub missing_at_end: u64,
+    /// Of the missing, those that were due while a client was away that was cut and came back.
+    pub missing_while_away: u64,
     /// Of the missing, those of connections that were lost.
     pub missing_on_lost_connections: u64,
     /// Pairs (connection, symbol) that were owed [`SILENT_FROM`] values or more and got none, without those of lost
@@ -228,6 +282,8 @@ pub fn settle<'a>(
     for (pairs, audit) in audits {
         audit.settle(pairs, expectation, &mut delivery);
     }
+    // What came late, after a second drop, may be of the first.
+    delivery.missing_while_away = delivery.missing_while_away.min(delivery.missing());
     assert_eq!(
         delivery.expected,
         delivery.delivered + delivery.missing_in_gaps + delivery.missing_at_end,
@@ -347,6 +403,57 @@ mod tests {
             (delivery.missing(), delivery.missing_on_lost_connections),
             (9, 9)
         );
+    }
+
+    #[test]
+    fn a_client_that_comes_back_is_the_same() {
+        let (mut pairs, mut audit) = (Pairs::common(1), Audit::new(1));
+        let old = pairs.add(&[]);
+        audit.grow(&pairs);
+        let find = |pairs: &Pairs, row| pairs.find(row, SymbolIndex(0)).unwrap();
+        let at = |counter| value(0, counter);
+        for counter in [10, 11, 12] {
+            audit.handle_value(find(&pairs, old), at(counter), &OBSERVING);
+        }
+        pairs.lose(old);
+        let new = pairs.add(&[]);
+        audit.grow(&pairs);
+        let joined = at(16).intended.unwrap();
+        audit.resume(&mut pairs, (old, new), joined, |_| Some(15));
+        // The snapshot, a value lost after the return, and a duplicate.
+        for counter in [15, 16, 18, 18] {
+            audit.handle_value(find(&pairs, new), at(counter), &OBSERVING);
+        }
+        let delivery = settle_observed(&pairs, &audit);
+        assert_eq!((delivery.expected, delivery.delivered), (9, 6));
+        assert_eq!((delivery.missing(), delivery.missing_while_away), (3, 2));
+        assert_eq!(
+            (
+                delivery.missing_on_lost_connections,
+                delivery.tally.duplicates
+            ),
+            (0, 1)
+        );
+    }
+
+    #[test]
+    fn a_snapshot_that_was_seen_before_the_drop_is_no_duplicate() {
+        let (mut pairs, mut audit) = (Pairs::common(1), Audit::new(1));
+        let old = pairs.add(&[]);
+        audit.grow(&pairs);
+        let pair = pairs.find(old, SymbolIndex(0)).unwrap();
+        audit.handle_value(pair, value(0, 10), &OBSERVING);
+        pairs.lose(old);
+        let new = pairs.add(&[]);
+        audit.grow(&pairs);
+        let joined = value(0, 11).intended.unwrap();
+        audit.resume(&mut pairs, (old, new), joined, |_| None);
+        let pair = pairs.find(new, SymbolIndex(0)).unwrap();
+        let again = audit.handle_value(pair, value(0, 10), &OBSERVING);
+        assert_eq!(again, Sighting::Outside);
+        let delivery = settle_observed(&pairs, &audit);
+        assert_eq!((delivery.expected, delivery.delivered), (1, 1));
+        assert_eq!(delivery.missing_while_away, 0);
     }
 
     #[test]

@@ -158,7 +158,8 @@ impl Figures {
         self.established.saturating_sub(self.lost + self.left)
     }
 
-    const fn add(&mut self, other: Self) {
+    /// Takes in those of another thread.
+    pub const fn add(&mut self, other: Self) {
         self.established += other.established;
         self.failed += other.failed;
         self.lost += other.lost;

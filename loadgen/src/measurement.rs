@@ -11,12 +11,12 @@ use crate::finality::Finality;
 use crate::interest::Interest;
 use crate::plan::{Plan, Population, Slow};
 use crate::publisher::PublisherRecord;
-use crate::receiver::{Measured, StormRecord, ThreadUse};
+use crate::receiver::{Measured, StormRecord, ThreadUse, VisitTally};
 use crate::recorder::{Recorder, Times};
 use crate::schedule::Schedule;
 use crate::server_process::{ServerUse, growth_bytes_per_hour};
 use crate::timeline::Sample;
-use crate::verdict::{AuditBasis, Facts, StormFacts};
+use crate::verdict::{AuditBasis, ChurnFacts, Facts, StormFacts};
 use crate::verify::{Verification, Verifier};
 use crate::window::Bounds;
 
@@ -38,7 +38,7 @@ pub struct Measurement {
     /// Byte for byte, when that was asked.
     pub verification: Option<Verification>,
     /// Clients that came and went, when there were some.
-    pub churn: Option<Recorder>,
+    pub churn: Option<ChurnMeasurement>,
     /// Those that were cut, when a storm was planned.
     pub storm: Option<StormRecord>,
     /// Work between two kernel visits of a receive thread.
@@ -49,6 +49,33 @@ pub struct Measurement {
     pub threads: Vec<ThreadUse>,
     /// What was published, when that was ours to do.
     pub publisher: Option<PublisherRecord>,
+}
+
+/// What became of those that came and went.
+#[derive(Debug)]
+pub struct ChurnMeasurement {
+    /// Connections, when all was over: what never came so far counts as failed.
+    pub figures: Figures,
+    /// What is counted of them.
+    pub recorder: Recorder,
+    /// What was wrong with what they got.
+    pub visits: VisitTally,
+}
+
+impl ChurnMeasurement {
+    fn facts(&self) -> ChurnFacts {
+        let Figures {
+            established,
+            failed,
+            lost,
+            ..
+        } = self.figures;
+        ChurnFacts {
+            asked: established + failed,
+            served: established.saturating_sub(lost + self.visits.silent),
+            disorder: self.visits.disorder() + self.recorder.messages.malformed,
+        }
+    }
 }
 
 /// What became of the slow clients.
@@ -198,6 +225,16 @@ impl Measurement {
             parts.iter().for_each(|part| storm.merge(&part.storm));
             storm
         });
+        let churn = population.churn.map(|_| {
+            let (mut figures, mut visits) = (Figures::default(), VisitTally::default());
+            of_class(Class::Churning).for_each(|records| figures.add(records.figures()));
+            parts.iter().for_each(|part| visits.merge(part.visits));
+            ChurnMeasurement {
+                figures,
+                recorder: recorder(Class::Churning),
+                visits,
+            }
+        });
         let verifiers = of_both().filter_map(|records| records.verifier.as_ref());
         let verification = verifiers
             .map(Verifier::verification)
@@ -214,7 +251,7 @@ impl Measurement {
             latency: healthy.timeline.latency(),
             recorder: healthy,
             verification,
-            churn: population.churn.map(|_| recorder(Class::Churning)),
+            churn,
             storm,
             turns,
             slow,
@@ -262,6 +299,7 @@ impl Measurement {
                 recovered: storm.recovered.count(),
                 slowest: storm.recovered.max_micros().map(Duration::from_micros),
             }),
+            churn: self.churn.as_ref().map(ChurnMeasurement::facts),
             connection_bytes: server.and_then(|server| server.bytes_per_connection(established)),
             growth_bytes_per_hour: server.and_then(ServerMeasurement::growth_bytes_per_hour),
             measured: self.coordinated.measured(),
@@ -277,6 +315,12 @@ impl Measurement {
             latency_p99: p99(&self.latency),
             before_intended: self.recorder.before_intended,
             receive_demand_percent_max: demands.reduce(f64::max),
+            receive_stalled_max: self
+                .threads
+                .iter()
+                .map(|thread| thread.stalled)
+                .max()
+                .unwrap_or_default(),
             receive_turn_p99: p99(&self.turns),
             publisher_late_p99: self
                 .publisher

@@ -41,6 +41,8 @@ pub struct Pairs {
 #[derive(Clone, Copy, Debug)]
 struct Row {
     is_lost: bool,
+    /// Its client came back, and has another row now.
+    is_resumed: bool,
 }
 
 #[derive(Debug)]
@@ -83,7 +85,10 @@ impl Pairs {
     /// Takes in a connection with these symbols, ascending; with all of them where the set is common.
     pub fn add(&mut self, own: &[SymbolIndex]) -> RowIndex {
         let row = u32::try_from(self.rows.len()).expect("fewer connections than descriptors");
-        self.rows.push(Row { is_lost: false });
+        self.rows.push(Row {
+            is_lost: false,
+            is_resumed: false,
+        });
         if let Layout::Own { starts, symbols } = &mut self.layout {
             symbols.extend_from_slice(own);
             starts.push(u32::try_from(symbols.len()).expect("bounded by the command line"));
@@ -94,6 +99,29 @@ impl Pairs {
     /// Notes that a connection ended before the run did.
     pub fn lose(&mut self, row: RowIndex) {
         self.rows[row.as_usize()].is_lost = true;
+    }
+
+    /// Notes that the client of a lost connection has come back and goes on in another row.
+    pub fn resume(&mut self, row: RowIndex) {
+        self.rows[row.as_usize()].is_resumed = true;
+    }
+
+    /// Whether the client of row `index` goes on in another.
+    #[must_use]
+    pub fn is_resumed(&self, index: usize) -> bool {
+        self.rows[index].is_resumed
+    }
+
+    /// The pairs of a connection.
+    pub fn of(&self, row: RowIndex) -> impl Iterator<Item = PairIndex> + use<> {
+        let (start, end) = match &self.layout {
+            Layout::Common => {
+                let count = u32::from(self.symbol_count);
+                (row.0 * count, (row.0 + 1) * count)
+            }
+            Layout::Own { starts, .. } => (starts[row.as_usize()], starts[row.as_usize() + 1]),
+        };
+        (start..end).map(PairIndex)
     }
 
     /// Symbols that there are, asked for or not.
@@ -138,18 +166,14 @@ impl Pairs {
         &self,
     ) -> impl Iterator<Item = (bool, impl Iterator<Item = (PairIndex, SymbolIndex)> + '_)> + '_
     {
-        self.rows.iter().enumerate().map(|(row, &Row { is_lost })| {
-            let row = u32::try_from(row).expect("made from a u32");
-            let (start, end) = match &self.layout {
-                Layout::Common => {
-                    let count = u32::from(self.symbol_count);
-                    (row * count, (row + 1) * count)
-                }
-                Layout::Own { starts, .. } => (starts[row as usize], starts[row as usize + 1]),
-            };
-            let pairs = (start..end).map(PairIndex);
-            (is_lost, pairs.map(|pair| (pair, self.symbol(pair))))
-        })
+        self.rows
+            .iter()
+            .enumerate()
+            .map(|(row, &Row { is_lost, .. })| {
+                let row = RowIndex(u32::try_from(row).expect("made from a u32"));
+                let pairs = self.of(row);
+                (is_lost, pairs.map(|pair| (pair, self.symbol(pair))))
+            })
     }
 
     /// The symbol of a pair.

@@ -268,9 +268,6 @@ impl Line {
             if now >= bounds.end {
                 break;
             }
-            if now < bounds.start {
-                self.record.borrow_mut().before_window = next;
-            }
             let received = control.received().max(lost);
             if received > moved.0 || received >= next {
                 moved = (received, now);
@@ -283,6 +280,10 @@ impl Line {
             if next < end {
                 self.send(schedule, next..end, now).await;
                 next = end;
+                // Its values carry this time, whenever the next look is.
+                if now < bounds.start {
+                    self.record.borrow_mut().before_window = next;
+                }
             } else {
                 self.sleep_until(now.plus(PROGRESS_LOOK)).await;
             }

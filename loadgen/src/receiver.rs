@@ -30,7 +30,9 @@ mod records;
 mod requests;
 mod session;
 mod slow;
+mod stalls;
 mod storm;
+mod visit;
 
 use std::fmt;
 use std::time::Duration;
@@ -45,14 +47,17 @@ use self::intake::Intake;
 pub use self::records::Records;
 use self::requests::Requests;
 use self::slow::Frost;
+use self::stalls::Stalls;
 use self::storm::Storm;
 pub use self::storm::StormRecord;
-use crate::class::PerClass;
+pub use self::visit::VisitTally;
+use crate::class::{Class, PerClass};
 use crate::clock::{self, UnixMicros};
 use crate::control::Control;
 use crate::interest::Interest;
 use crate::plan::Plan;
 use crate::recorder::Times;
+use crate::verdict::LATENESS_SHARE_MAX;
 
 /// How long a thread sleeps without events; bounds how late it notices window and end.
 const SLEEP_MAX: Duration = Duration::from_millis(20);
@@ -69,6 +74,8 @@ pub struct Measured {
     pub turns: Times,
     /// Those of its clients that were cut.
     pub storm: StormRecord,
+    /// What was wrong with those that came and went.
+    pub visits: VisitTally,
     /// What it took.
     pub thread: ThreadUse,
 }
@@ -80,6 +87,10 @@ pub struct ThreadUse {
     pub core: Option<usize>,
     /// Share of the window in which it ran or waited for its CPU, in percent.
     pub demand_percent: Option<f64>,
+    /// Time of the window in which it did not run though it should have.
+    pub stalled: Duration,
+    /// The longest such time.
+    pub stall_max: Duration,
     /// io_uring_enter(2) calls of the whole run.
     pub enters: u64,
     /// Receives of the whole run that found all buffers in use.
@@ -136,6 +147,7 @@ pub fn run(thread: usize, plan: &Plan, control: &Control) -> Result<Measured, Re
         frost: Frost::new(plan.population.slow),
         storm: Storm::new(plan.population.storm),
         demand: Demand::default(),
+        stalls: Stalls::new(plan.targets.latency_p99_max / LATENESS_SHARE_MAX),
     };
     let progress = &control.progress[thread];
     while !control.is_ending() {
@@ -184,6 +196,7 @@ struct Receiver {
     frost: Frost,
     storm: Storm,
     demand: Demand,
+    stalls: Stalls,
 }
 
 impl Receiver {
@@ -196,7 +209,10 @@ impl Receiver {
         self.ring
             .enter(Wait::AtMost(rest))
             .map_err(ReceiveError::Ring)?;
+        let before = self.intake.now();
         self.intake.begin_turn(clock::now(), control);
+        let (now, bounds) = (self.intake.now(), self.intake.bounds());
+        self.stalls.handle_turn(before, now, rest, bounds);
         self.demand.observe(&self.intake);
         let mut events = std::mem::take(&mut self.events);
         self.ring.reap(&mut events);
@@ -277,11 +293,24 @@ impl Receiver {
             return;
         };
         if let Stage::Live(row) = connection.stage {
-            let class = connection.class;
+            let (class, visit) = (connection.class, connection.visit.take());
             connection.stage = Stage::Leaving(row);
             connection.outbox.push(goodbye);
-            self.intake.left(class);
+            self.intake.left(class, visit.as_deref());
             self.flush(key);
+        }
+    }
+
+    /// At the run's end a client that was to be gone by now, and was never let in, has failed, though its
+    /// time to connect is not over.
+    fn give_up_visit(&mut self, key: ConnectionKey) {
+        let (now, life) = (self.intake.now(), self.dialer.life());
+        let is_overdue = self.connection(key).is_some_and(|connection| {
+            connection.class == Class::Churning && now >= connection.phases.dialed.plus(life)
+        });
+        if is_overdue {
+            self.intake
+                .failed(Class::Churning, "no answer until the run's end");
         }
     }
 
@@ -311,7 +340,10 @@ impl Receiver {
                     }
                     self.flush(key);
                 }
-                Stage::Connecting | Stage::Upgrading | Stage::Subscribing => self.close(key),
+                Stage::Connecting | Stage::Upgrading | Stage::Subscribing => {
+                    self.give_up_visit(key);
+                    self.close(key);
+                }
                 Stage::Leaving(_) | Stage::Closing => {}
             }
         }
@@ -325,10 +357,19 @@ impl Receiver {
     fn finish(self, core: Option<usize>) -> Measured {
         let counters = self.ring.counters();
         let demand_percent = self.demand.percent();
-        let (records, turns, storm) = self.intake.finish();
+        let (stalled, stall_max) = self.stalls.sums();
+        let Intake {
+            records,
+            turns,
+            storm,
+            visits,
+            ..
+        } = self.intake;
         let thread = ThreadUse {
             core,
             demand_percent,
+            stalled,
+            stall_max,
             enters: counters.enters,
             receives_starved: counters.receives_starved,
         };
@@ -336,6 +377,7 @@ impl Receiver {
             records,
             turns,
             storm,
+            visits,
             thread,
         }
     }

@@ -134,10 +134,7 @@ impl Report {
             verification: measurement.verification,
             server: server.map(|server| ServerReport::new(server, facts.established)),
             ramp: None,
-            churn: measurement
-                .churn
-                .as_ref()
-                .map(|recorder| ChurnReport::new(figures.churning, recorder)),
+            churn: measurement.churn.as_ref().map(ChurnReport::new),
             storm: measurement
                 .storm
                 .as_ref()

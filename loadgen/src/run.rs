@@ -301,7 +301,8 @@ impl Coordinator {
         }
     }
 
-    /// Waits until everything expected has arrived, where that is known, or the grace is over. Returns
+    /// Waits until everything expected has arrived, where that is known, or the grace is over; but not less
+    /// than [`NOTICE_PATIENCE`] of it: what comes twice, or is told, comes after what was awaited. Returns
     /// the grace that was granted: the planned one, unless a signal or a failure cut it short.
     async fn wait_for_late_values(&mut self, publishing: Option<&Publishing>) -> Duration {
         let bounds = self.control.window.bounds();
@@ -325,9 +326,8 @@ impl Coordinator {
             let is_complete = !has_slow
                 && publishing.is_some_and(Publishing::is_finished)
                 && per_connection.is_some_and(|per| healthy.delivered >= per * healthy.established);
-            // Of what was skipped before the window a notice may be under way.
-            let are_notices_due = now >= bounds.start.plus(NOTICE_PATIENCE);
-            if now >= deadline || is_complete && are_notices_due {
+            let is_patient = now >= bounds.end.plus(NOTICE_PATIENCE);
+            if now >= deadline || is_complete && is_patient {
                 return grace;
             }
             let share = (now.micros_since(begun), deadline.micros_since(begun));

@@ -5,11 +5,12 @@
 //! | Target | Compares | No verdict when |
 //! |---|---|---|
 //! | established | clients that got their answer to `subscribe` | interrupted before any did or failed |
+//! | churn | of the clients that come and go, those that got in, stayed their time and got a value if one was due | none came so far; missed, and a spoiler of receipt |
 //! | delivery | delivered of expected values | unaudited; nothing was expected; a spoiler |
 //! | latency p99 | receipt − intended time | no sample; a spoiler; the clocks disagree |
 //! | kept | healthy connections that ended early | never |
 //! | silence | pairs that were owed values and got none, connections that fell silent | unaudited; a spoiler |
-//! | disorder | duplicates, reorders, stale, foreign and malformed messages, values that were not asked for | never |
+//! | disorder | duplicates, reorders, stale, foreign and malformed messages, values that were not asked for, also of clients that come and go | never |
 //! | bytes | values whose bytes are not those published, with `--verify bytes` | a value could not be compared |
 //! | account | values that the server's own numbers and notices do not explain, contradictions, and disorder of slow clients | no value has a `seq`; no pair is left; missed, and the grace was shorter than [`NOTICE_PATIENCE`] |
 //! | memory, growth | memory of the server per connection, its slope | the server's process ended; growth: under [`GROWTH_SPAN_MIN`] |
@@ -28,7 +29,8 @@
 //!   latency target. The load was not the one that was asked for, whatever the result.
 //! * *Receiver saturated*: a receive thread wanted its CPU for more than [`DEMAND_MAX_PERCENT`] of the
 //!   window, or the 99th percentile of its turns is above [`LATENESS_SHARE_MAX`] of the latency target
-//!   (completions wait so long for us). Reading late only ever makes results worse, so this takes
+//!   (completions wait so long for us), or it did not run for more than [`STALLED_MAX_PERCENT`] of the
+//!   window, in stretches longer than that share. Reading late only ever makes results worse, so this takes
 //!   back a target that is *missed* for lack of values, and lets a *met* one stand.
 //!
 //! The run as a whole: 1 when a target is missed, else 3 when one has no verdict, else 0.
@@ -53,6 +55,9 @@ pub const LATENESS_SHARE_MAX: u32 = 10;
 /// A receive thread that wants more of its CPU can't be told from one that does not keep up.
 pub const DEMAND_MAX_PERCENT: f64 = 95.0;
 
+/// A latency target leaves a hundredth of the values aside; half of that may be read late by our fault.
+pub const STALLED_MAX_PERCENT: f64 = 0.5;
+
 /// So long a notice of skipped values may take: the server tells at most once a second.
 pub const NOTICE_PATIENCE: Duration = Duration::from_millis(1_500);
 
@@ -74,6 +79,8 @@ pub struct Facts {
     pub is_closed_loop: bool,
     /// What became of those that were cut; `None` without a storm.
     pub storm: Option<StormFacts>,
+    /// What became of those that came and went; `None` without.
+    pub churn: Option<ChurnFacts>,
     /// Memory of the server per connection.
     pub connection_bytes: Option<f64>,
     /// Slope of the server's memory.
@@ -106,6 +113,8 @@ pub struct Facts {
     pub before_intended: u64,
     /// Busiest receive thread.
     pub receive_demand_percent_max: Option<f64>,
+    /// Longest time of one receive thread, in all, in which it did not run though it should have.
+    pub receive_stalled_max: Duration,
     /// 99th percentile of the turns of all receive threads.
     pub receive_turn_p99: Option<Duration>,
     /// 99th percentile of the publisher's lateness.
@@ -125,6 +134,17 @@ pub struct StormFacts {
     pub recovered: u64,
     /// How long the last of them took.
     pub slowest: Option<Duration>,
+}
+
+/// What became of those that came and went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChurnFacts {
+    /// How many came so far as to be let in or to fail.
+    pub asked: u64,
+    /// Those that got in, stayed their time, and got a value if one was due. `served <= asked`.
+    pub served: u64,
+    /// Duplicates, reorders, foreign and malformed messages that they got.
+    pub disorder: u64,
 }
 
 /// How it is known what should have come.
@@ -182,6 +202,11 @@ pub struct Verdict {
 pub fn judge(facts: &Facts, targets: &Targets) -> Verdict {
     let spoilers = Spoilers::find(facts, targets);
     let mut judgements = vec![judge_established(facts, targets)];
+    judgements.extend(
+        facts
+            .churn
+            .map(|churn| judge_churn(churn, targets, &spoilers)),
+    );
     if facts.expects_values {
         match facts.storm {
             Some(storm) => judgements.push(judge_recovery(storm, targets)),
@@ -228,6 +253,20 @@ fn judge_established(facts: &Facts, targets: &Targets) -> Judgement {
             Outcome::NoVerdict("no client came so far as to connect or fail".to_owned())
         } else {
             outcome(percent >= targets.established_percent_min)
+        },
+    }
+}
+
+fn judge_churn(churn: ChurnFacts, targets: &Targets, spoilers: &Spoilers) -> Judgement {
+    let percent = percent(churn.served, churn.asked);
+    Judgement {
+        target: "churn",
+        wanted: format!(">= {} %", targets.established_percent_min),
+        measured: format!("{percent:.3} %"),
+        outcome: if churn.asked == 0 {
+            Outcome::NoVerdict("no client that comes and goes came so far".to_owned())
+        } else {
+            spoilers.qualify_receipt(outcome(percent >= targets.established_percent_min))
         },
     }
 }
@@ -296,7 +335,8 @@ fn judge_disorder(facts: &Facts, targets: &Targets) -> Judgement {
     // The same fault shows in the publisher's counter and in the server's number: not twice here.
     let numbered = facts.account.disorder - facts.slow_disorder;
     let order = (tally.duplicates + tally.reorders + tally.stale).max(numbered);
-    let count = order + tally.foreign + facts.malformed + facts.unasked;
+    let churn = facts.churn.map_or(0, |churn| churn.disorder);
+    let count = order + tally.foreign + facts.malformed + facts.unasked + churn;
     Judgement {
         target: "disorder",
         wanted: format!("<= {}", targets.disorder_max),

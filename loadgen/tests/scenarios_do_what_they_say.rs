@@ -252,6 +252,81 @@ fn churn_counts_those_that_are_refused() {
     run.expect("/churn/established", 10);
     assert!(run.number("/churn/failed") > 10);
     run.expect("/connections/established", 2);
+    assert_eq!(
+        (run.exit_code, run.outcome("churn").as_str()),
+        (1, "missed")
+    );
+}
+
+/// Runs churn against a server that does this with the values of clients that come and go.
+fn churn_tampered(
+    tamper: impl Fn(&support::server::Sending<'_>) -> Vec<Act> + Send + Sync + 'static,
+) -> Run {
+    let tampered = Behaviour::tampering(move |sending| {
+        // The two that stay come first.
+        if sending.connection < 2 {
+            vec![sending.text()]
+        } else {
+            tamper(sending)
+        }
+    });
+    let flags = ["run", "churn", "--connections", "2", "--churn-rate", "20"];
+    let more = [
+        "--churn-life",
+        "500ms",
+        "--duration",
+        "2s",
+        "--symbols",
+        "2",
+    ];
+    let (_, run) = relay(
+        tampered,
+        &[&flags[..], &more, &["--rate", "200", "--max-p99", "400ms"]].concat(),
+    );
+    run.expect("/delivery/missing", 0);
+    run
+}
+
+#[test]
+fn churn_counts_what_is_wrong_with_their_values() {
+    let doubled = churn_tampered(|sending| vec![sending.text(), sending.text()]);
+    assert!(doubled.number("/churn/duplicates") > 100);
+    doubled.expect("/delivery/duplicates", 0);
+    assert_eq!(doubled.outcome("disorder"), "missed");
+    let broken = churn_tampered(|sending| vec![sending.text(), Act::Text("{".to_owned())]);
+    assert!(broken.number("/churn/malformed") > 100);
+    assert_eq!(broken.outcome("disorder"), "missed");
+    assert_eq!(broken.outcome("churn"), "met");
+}
+
+#[test]
+fn churn_finds_those_that_get_nothing_or_are_cut_off() {
+    let mute = churn_tampered(|_| Vec::new());
+    assert!(mute.number("/churn/silent") > 10);
+    assert_eq!(mute.outcome("churn"), "missed");
+    let closing = churn_tampered(|_| vec![Act::Close(1001)]);
+    assert!(closing.number("/churn/lost") > 10);
+    assert_eq!(closing.outcome("churn"), "missed");
+}
+
+#[test]
+fn churn_counts_those_that_are_never_answered() {
+    let late = Behaviour {
+        upgrade_delay: Duration::from_secs(3),
+        ..Behaviour::default()
+    };
+    let flags = [
+        "--connections",
+        "1",
+        "--churn-rate",
+        "20",
+        "--churn-life",
+        "100ms",
+    ];
+    let (_, run) = run("churn", late, &[&flags[..], &["--duration", "1s"]].concat());
+    assert!(run.number("/churn/failed") > 5);
+    run.expect("/churn/established", 0);
+    assert_eq!(run.outcome("churn"), "missed");
 }
 
 #[test]
@@ -279,6 +354,39 @@ fn storm_waits_until_all_hold_the_newest_values() {
     );
     let curve = run.report["storm"]["curve"].as_array().map(Vec::len);
     assert_eq!(curve, Some(20));
+}
+
+#[test]
+fn storm_owes_a_client_that_comes_back_every_value_once() {
+    let flags = [
+        "run",
+        "storm",
+        "--rate",
+        "300",
+        "--symbols",
+        "3",
+        "--connections",
+        "5",
+    ];
+    let more = [
+        "--storm-after",
+        "500ms",
+        "--duration",
+        "4s",
+        "--warm-up",
+        "0s",
+    ];
+    let (_, run) = relay(Behaviour::default(), &[&flags[..], &more].concat());
+    run.expect("/storm/recovered", 5);
+    run.expect("/delivery/expected", 5 * 4 * 300);
+    run.expect("/delivery/duplicates", 0);
+    run.expect("/delivery/missingOnLostConnections", 0);
+    let away = run.number("/delivery/missingWhileAway");
+    // At least half a second each; what else is missing passed by between the answer to `subscribe` and
+    // the server's doing it.
+    assert!(away > 5 * 100, "{away}");
+    assert!(run.number("/delivery/missing") - away <= 5);
+    assert_eq!(run.exit_code, 0);
 }
 
 #[test]

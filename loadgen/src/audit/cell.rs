@@ -76,6 +76,15 @@ impl Cell {
         }
     }
 
+    /// The largest counter that arrived, at most `counter`; 0 where none did.
+    pub(super) fn newest_up_to(&self, counter: u64) -> u64 {
+        if self.seen == 0 {
+            return 0;
+        }
+        let behind = low_half(counter).wrapping_sub(self.newest).cast_signed();
+        counter.saturating_sub(u64::from(u32::try_from(behind).unwrap_or(0)))
+    }
+
     /// What arrived of `range`.
     ///
     /// More than expected can arrive when a publication was never acknowledged to us and therefore not

@@ -53,6 +53,11 @@ fn delivery(result: &RunResult) -> Table {
             &"no later value came",
         ])
         .row([
+            &"… while away",
+            &Count(delivery.missing_while_away),
+            &"due to clients between a drop and their return",
+        ])
+        .row([
             &"… on lost connections",
             &Count(delivery.missing_on_lost_connections),
             &"the part that was owed to clients that had gone",

@@ -199,8 +199,12 @@ pub(super) fn key_figures(result: &RunResult) -> Vec<KeyFigure> {
     if result.plan.expects_values != Some(false) {
         let delivered = match delivery.delivered_percent {
             Some(percent) if result.storm.is_some() => {
-                let note = "the rest passed by clients that were away";
-                (Percent(percent).to_string(), note.to_owned())
+                let away = Count(delivery.missing_while_away);
+                let note = format!(
+                    "{}; {away} of it while clients were away",
+                    missing(delivery.missing)
+                );
+                (Percent(percent).to_string(), note)
             }
             Some(percent) => (Percent(percent).to_string(), missing(delivery.missing)),
             None => ("–".to_owned(), "not known".to_owned()),

@@ -230,11 +230,19 @@ fn recovery(storm: &Storm) -> Drawing {
 
 fn churn(churn: &Churn) -> Vec<Block> {
     let note = format!(
-        "{} clients came and went beside the measured ones: {} got in, {} failed. Half were subscribed \
+        "{} clients came and went beside the measured ones: {} got in, {} failed, {} were cut off \
+         before their time, {} got no value though some were due. They got {} duplicates, {} older values after newer \
+         ones, {} values of no schedule and {} malformed messages. Half were subscribed \
          within {}, 99 % within {}. loadgen began 99 % of them no later than {} after their time.",
         Count(churn.asked),
         Count(churn.established),
         Count(churn.failed),
+        Count(churn.lost),
+        Count(churn.silent),
+        Count(churn.duplicates),
+        Count(churn.reorders),
+        Count(churn.foreign),
+        Count(churn.malformed),
         micros(churn.connect.p50_us),
         micros(churn.connect.p99_us),
         micros(churn.lateness.p99_us)

@@ -9,6 +9,7 @@ use super::intake::{Intake, Meaning, Silence};
 use super::outbox::Outbox;
 use super::session::{Session, SessionError};
 use super::storm::Returning;
+use super::visit::Visit;
 use crate::class::Class;
 use crate::clock::UnixMicros;
 use crate::pairs::RowIndex;
@@ -33,6 +34,8 @@ pub(super) struct Connection {
     has_returned: bool,
     /// Set from the cut until it holds the newest values again.
     pub(super) returning: Option<Box<Returning>>,
+    /// While a client that comes and goes is there.
+    pub(super) visit: Option<Box<Visit>>,
     pub(super) silence: Silence,
     pub(super) session: Session,
     pub(super) outbox: Outbox,
@@ -108,6 +111,7 @@ impl Connection {
             attempt: dial.attempt,
             has_returned: dial.cut.is_some(),
             returning: dial.cut.map(|cut| Box::new(Returning::new(cut))),
+            visit: None,
             silence: Silence::default(),
             session,
             outbox,
@@ -125,7 +129,7 @@ impl Connection {
             Stage::Live(row) => row,
             Stage::Leaving(row) => {
                 if let Some(row) = row {
-                    intake.handle_last_text(text, self.class, row);
+                    intake.handle_last_text(text, self.class, row, self.joined());
                 }
                 return Ok(());
             }
@@ -133,11 +137,10 @@ impl Connection {
         };
         let joined = self.joined();
         let returning = self.returning.as_deref_mut();
-        match intake.handle_text(text, self.class, row, joined, returning) {
+        let visit = self.visit.as_deref_mut();
+        match intake.handle_text(text, self.class, row, joined, returning, visit) {
             Meaning::Subscribed if self.stage == Stage::Subscribing => {
                 self.stage = Stage::Live(intake.established(self));
-                // The tables have them now.
-                self.own = Box::default();
                 self.attempt = 0;
                 dialer.settled();
                 if self.class == Class::Churning {

@@ -254,14 +254,16 @@ impl Dialer {
         }
     }
 
+    /// How long a client that comes and goes stays.
+    pub(super) fn life(&self) -> Duration {
+        let churn = self.population.churn;
+        churn.map_or(Duration::ZERO, |churn| churn.life)
+    }
+
     /// A client that comes and goes was established.
     pub(super) fn will_leave(&mut self, key: ConnectionKey, now: UnixMicros) {
-        let life = self
-            .population
-            .churn
-            .map_or(Duration::ZERO, |churn| churn.life);
         self.leaving.push_back(Timed {
-            at: now.plus(life),
+            at: now.plus(self.life()),
             key,
         });
     }

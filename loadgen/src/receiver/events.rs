@@ -153,7 +153,7 @@ impl Receiver {
             Stage::Closing => return,
             Stage::Leaving(_) => return self.close(key),
             Stage::Live(row) if comes_back => {
-                intake.cut(connection.class, row, connection.returning.is_none());
+                intake.cut(connection, row);
                 // Cut again before it held everything: it is still the first cut that it recovers from.
                 let cut = connection.returning.as_ref().map_or(now, |first| first.cut);
                 dialer.come_back(

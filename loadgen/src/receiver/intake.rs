@@ -1,13 +1,15 @@
 //! What a receive thread makes of the messages: audit, latency, counts. No sockets.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::connection::Connection;
 use super::records::Records;
 use super::storm::{Returning, StormRecord};
+use super::visit::{Visit, VisitTally};
 use crate::audit::{Rules, Sighting};
 use crate::class::{Class, PerClass};
-use crate::clock::UnixMicros;
+use crate::clock::{UnixMicros, micros};
 use crate::control::{Control, Figures, Received};
 use crate::message::{Heard, Value};
 use crate::pairs::RowIndex;
@@ -19,11 +21,18 @@ use crate::window::{Bounds, Place};
 /// The measuring part of a receive thread.
 #[derive(Debug)]
 pub(super) struct Intake {
-    records: PerClass<Records>,
+    pub(super) records: PerClass<Records>,
     /// Work between two visits to the kernel.
     pub(super) turns: Times,
     /// Those that were cut and come back.
     pub(super) storm: StormRecord,
+    /// The rows of those that are away, by their numbers.
+    away: HashMap<u32, RowIndex>,
+    /// Those that come and go.
+    pub(super) visits: VisitTally,
+    /// A value that was due longer ago must have come.
+    patience: Duration,
+    symbol_count: u16,
     /// Newest counter of each symbol that any client heard; kept where a storm will ask for it.
     newest_heard: Option<Vec<u64>>,
     turn: Turn,
@@ -64,6 +73,10 @@ impl Intake {
             },
             turns: Times::default(),
             storm: StormRecord::default(),
+            away: HashMap::new(),
+            visits: VisitTally::default(),
+            patience: plan.targets.latency_p99_max,
+            symbol_count: plan.symbols.count(),
             newest_heard: plan
                 .population
                 .storm
@@ -149,7 +162,7 @@ impl Intake {
     }
 
     /// `row` is the connection's, once it is subscribed; the latency of values due before `joined` is not
-    /// the server's; `returning` says what a client waits for that was cut.
+    /// the server's; `returning` says what a client waits for that was cut, `visit` what one has got that will leave.
     pub(super) fn handle_text(
         &mut self,
         text: &[u8],
@@ -157,9 +170,11 @@ impl Intake {
         row: Option<RowIndex>,
         joined: UnixMicros,
         mut returning: Option<&mut Returning>,
+        mut visit: Option<&mut Visit>,
     ) -> Meaning {
         let turn = &self.turn;
         let newest_heard = &mut self.newest_heard;
+        let visits = &mut self.visits;
         let Records {
             reader,
             pairs,
@@ -177,6 +192,11 @@ impl Intake {
         let mut handle_value = |value: Value, message: Option<&[u8]>, recorder: &mut Recorder| {
             recorder.messages.values += 1;
             recorder.messages.values_in_window += u64::from(turn.is_measured);
+            if let Some(visit) = &mut visit {
+                let is_asked = visit.handle_value(value, &turn.rules, visits);
+                recorder.messages.unasked_values += u64::from(!is_asked);
+                return;
+            }
             // Before the answer to `subscribe` nothing is owed.
             let Some(row) = row else {
                 return;
@@ -239,18 +259,30 @@ impl Intake {
         meaning
     }
 
-    /// What still comes on a connection that we are leaving: nothing is measured any more, but the
-    /// account is open until the server has said its last.
-    pub(super) fn handle_last_text(&mut self, text: &[u8], class: Class, row: RowIndex) {
+    /// What still comes on a connection that we are leaving: audit and account are open until the server
+    /// has said its last, so that both speak of the same values.
+    pub(super) fn handle_last_text(
+        &mut self,
+        text: &[u8],
+        class: Class,
+        row: RowIndex,
+        joined: UnixMicros,
+    ) {
+        let turn = &self.turn;
         let Records {
             reader,
             pairs,
+            audit,
             account,
+            recorder,
+            figures,
             ..
         } = self.records.get_mut(class);
         reader.read(text, |heard| match heard {
             Heard::Value(value) | Heard::BatchedValue(value) => {
                 if let Some(pair) = pairs.find(row, value.symbol) {
+                    let sighting = audit.handle_value(pair, value, &turn.rules);
+                    record(sighting, value, turn, joined, recorder, figures);
                     account.handle_value(pair, value.sequence);
                 }
             }
@@ -272,9 +304,8 @@ impl Intake {
         }
     }
 
-    /// A client got its answer to `subscribe`. Those that come and go have no row: nothing is owed to
-    /// them for certain.
-    pub(super) fn established(&mut self, connection: &Connection) -> Option<RowIndex> {
+    /// A client got its answer to `subscribe`. Those that come and go have no row: see [`Visit`].
+    pub(super) fn established(&mut self, connection: &mut Connection) -> Option<RowIndex> {
         let now = self.turn.now;
         let records = self.records.get_mut(connection.class);
         let phases = connection.phases;
@@ -292,7 +323,25 @@ impl Intake {
             }
             None => records.figures.established += 1,
         }
-        (connection.class != Class::Churning).then(|| records.add_connection(&connection.own))
+        // The tables, or the visit, have them from here on.
+        let own = std::mem::take(&mut connection.own);
+        if connection.class == Class::Churning {
+            let visit = Visit::new(now, own, self.symbol_count);
+            connection.visit = Some(Box::new(visit));
+            return None;
+        }
+        let row = records.add_connection(&own);
+        if let Some(old) = self.away.remove(&connection.number) {
+            let schedule = self.turn.rules.schedule;
+            let due = |symbol| {
+                let schedule = schedule?;
+                let range = schedule.counters(symbol, &(0..schedule.index_at(now)));
+                Some(range.map_or(0, |range| range.last))
+            };
+            let Records { pairs, audit, .. } = records;
+            audit.resume(pairs, (old, row), now, due);
+        }
+        Some(row)
     }
 
     pub(super) fn failed(&mut self, class: Class, reason: &str) {
@@ -310,9 +359,11 @@ impl Intake {
 
     /// An established connection was cut, and its client will come back. Cut again before it held
     /// everything, it has still one recovery to make.
-    pub(super) fn cut(&mut self, class: Class, row: Option<RowIndex>, is_first: bool) {
-        let records = self.records.get_mut(class);
+    pub(super) fn cut(&mut self, connection: &Connection, row: Option<RowIndex>) {
+        let is_first = connection.returning.is_none();
+        let records = self.records.get_mut(connection.class);
         if let Some(row) = row {
+            self.away.insert(connection.number, row);
             records.lose_connection(row);
         }
         records.figures.left += 1;
@@ -320,8 +371,14 @@ impl Intake {
     }
 
     /// A client that comes and goes is going.
-    pub(super) fn left(&mut self, class: Class) {
+    pub(super) fn left(&mut self, class: Class, visit: Option<&Visit>) {
         self.records.get_mut(class).figures.left += 1;
+        if let Some(visit) = visit {
+            let due_until =
+                UnixMicros::new(self.turn.now.get().saturating_sub(micros(self.patience)));
+            let schedule = self.turn.rules.schedule.as_ref();
+            visit.leave(due_until, schedule, &mut self.visits);
+        }
     }
 
     /// Notes the longest silence of a connection that is still up at the end of the run.
@@ -337,10 +394,6 @@ impl Intake {
         let recorder = self.recorder(connection.class);
         recorder.silence.record(longest);
         recorder.fell_silent += u64::from(tail >= bounds.end.since(bounds.start) / TAIL);
-    }
-
-    pub(super) fn finish(self) -> (PerClass<Records>, Times, StormRecord) {
-        (self.records, self.turns, self.storm)
     }
 }
 

@@ -65,6 +65,12 @@ impl Records {
         }
     }
 
+    /// As they stand at the end: later than the coordinator's.
+    #[must_use]
+    pub const fn figures(&self) -> Figures {
+        self.figures
+    }
+
     pub(super) fn add_connection(&mut self, own: &[SymbolIndex]) -> RowIndex {
         let row = self.pairs.add(own);
         self.account.grow(&self.pairs);

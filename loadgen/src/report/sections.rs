@@ -10,7 +10,7 @@ use crate::audit::Delivery;
 use crate::control::Figures;
 use crate::finality::Finality;
 use crate::interest::Interest;
-use crate::measurement::{Measurement, ServerMeasurement, SlowMeasurement};
+use crate::measurement::{ChurnMeasurement, Measurement, ServerMeasurement, SlowMeasurement};
 use crate::plan::{Plan, Slow};
 use crate::publisher::PublisherRecord;
 use crate::receiver::{StormRecord, ThreadUse};
@@ -105,6 +105,12 @@ pub struct ChurnReport {
     pub(crate) failed: u64,
     /// Established, and ended before it was their time.
     pub(crate) lost: u64,
+    /// Stayed their time and got no value though some were due.
+    pub(crate) silent: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) reorders: u64,
+    pub(crate) foreign: u64,
+    pub(crate) malformed: u64,
     pub(crate) failures: Reasons,
     pub(crate) losses: Reasons,
     pub(crate) connect: TimesReport,
@@ -238,6 +244,9 @@ pub struct OwnUse {
 pub struct ThreadReport {
     pub(crate) core: Option<usize>,
     pub(crate) demand_percent: Option<f64>,
+    /// Of the window: did not run though it should have, in all and at most at a time.
+    pub(crate) stalled_ms: u128,
+    pub(crate) stall_max_ms: u128,
     pub(crate) enters: u64,
     pub(crate) receives_starved: u64,
 }
@@ -314,8 +323,18 @@ impl ConnectionsReport {
 }
 
 impl ChurnReport {
-    pub(super) fn new(figures: Figures, recorder: &Recorder) -> Self {
+    pub(super) fn new(churn: &ChurnMeasurement) -> Self {
+        let ChurnMeasurement {
+            figures,
+            recorder,
+            visits,
+        } = churn;
         Self {
+            silent: visits.silent,
+            duplicates: visits.duplicates,
+            reorders: visits.reorders,
+            foreign: visits.foreign,
+            malformed: recorder.messages.malformed,
             asked: figures.established + figures.failed,
             established: figures.established,
             failed: figures.failed,
@@ -444,6 +463,8 @@ impl From<&ThreadUse> for ThreadReport {
         Self {
             core: thread.core,
             demand_percent: thread.demand_percent,
+            stalled_ms: thread.stalled.as_millis(),
+            stall_max_ms: thread.stall_max.as_millis(),
             enters: thread.enters,
             receives_starved: thread.receives_starved,
         }

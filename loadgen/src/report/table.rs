@@ -186,12 +186,20 @@ fn write_churn(out: &mut String, churn: &ChurnReport) -> fmt::Result {
         out,
         "come and go",
         format_args!(
-            "{} came  {} established  {} failed  {} lost",
-            churn.asked, churn.established, churn.failed, churn.lost
+            "{} came  {} established  {} failed  {} lost  {} got no value",
+            churn.asked, churn.established, churn.failed, churn.lost, churn.silent
         ),
     )?;
     reasons(out, "failed", &churn.failures)?;
     reasons(out, "lost", &churn.losses)?;
+    line(
+        out,
+        "",
+        format_args!(
+            "disorder {} duplicates  {} reorders  {} foreign  {} malformed",
+            churn.duplicates, churn.reorders, churn.foreign, churn.malformed
+        ),
+    )?;
     line(out, "", format_args!("connect {}", times(&churn.connect)))?;
     line(
         out,
@@ -270,9 +278,14 @@ fn write_delivery(out: &mut String, report: &Report) -> fmt::Result {
         out,
         "missing",
         format_args!(
-            "{} in gaps  {} at the end  ({} on lost connections)  {} pairs silent",
+            "{} in gaps  {} at the end  ({}{} on lost connections)  {} pairs silent",
             counts.missing_in_gaps,
             counts.missing_at_end,
+            if report.storm.is_some() {
+                format!("{} while away, ", counts.missing_while_away)
+            } else {
+                String::new()
+            },
             counts.missing_on_lost_connections,
             counts.silent_pairs
         ),
@@ -435,6 +448,11 @@ fn write_own_use(out: &mut String, report: &Report) -> fmt::Result {
         .receive_threads
         .iter()
         .filter_map(|thread| thread.demand_percent);
+    let stall_max_ms = own
+        .receive_threads
+        .iter()
+        .map(|thread| thread.stall_max_ms)
+        .max();
     let starved: u64 = own
         .receive_threads
         .iter()
@@ -444,10 +462,11 @@ fn write_own_use(out: &mut String, report: &Report) -> fmt::Result {
         out,
         "own use",
         format_args!(
-            "{} of a CPU  busiest receive thread {}  turn p99 {}  {starved} receives starved  {} samples clamped",
+            "{} of a CPU  busiest receive thread {}  turn p99 {}  longest stall {} ms  {starved} receives starved  {} samples clamped",
             Percent(own.cpu_percent),
             Percent(demand.reduce(f64::max)),
             Micros(own.receive_turn.p99_us),
+            stall_max_ms.unwrap_or(0),
             own.samples_clamped,
         ),
     )

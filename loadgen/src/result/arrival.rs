@@ -66,6 +66,8 @@ pub struct Delivery {
     pub missing_in_gaps: u64,
     /// Missing, and none came after them.
     pub missing_at_end: u64,
+    /// The part of the missing that was due while a client was away in a storm.
+    pub missing_while_away: u64,
     /// The part of the missing on connections that were lost.
     pub missing_on_lost_connections: u64,
     /// Pairs of connection and symbol that got nothing.

@@ -79,8 +79,9 @@ impl RunResult {
     pub fn disorder(&self) -> u64 {
         let delivery = &self.delivery;
         let order = delivery.duplicates + delivery.reorders + delivery.stale;
+        let churn = self.churn.as_ref().map_or(0, Churn::disorder);
         let form = self.messages.malformed + self.messages.unasked_values;
-        order.max(self.account.disorder) + delivery.foreign + form
+        order.max(self.account.disorder) + delivery.foreign + form + churn
     }
 }
 

@@ -73,10 +73,30 @@ pub struct Churn {
     pub established: u64,
     /// Did not.
     pub failed: u64,
+    /// Ended before it was their time.
+    pub lost: u64,
+    /// Got no value though some were due.
+    pub silent: u64,
+    /// Values as new as the newest of their symbol.
+    pub duplicates: u64,
+    /// Values older than that.
+    pub reorders: u64,
+    /// Values that are not of loadgen's schedule.
+    pub foreign: u64,
+    /// Messages that are no JSON object of the wire.
+    pub malformed: u64,
     /// How long that took.
     pub connect: Times,
     /// How late loadgen began them.
     pub lateness: Times,
+}
+
+impl Churn {
+    /// All that was wrong with what they got.
+    #[must_use]
+    pub const fn disorder(&self) -> u64 {
+        self.duplicates + self.reorders + self.foreign + self.malformed
+    }
 }
 
 /// All clients dropped at once, and how long it took until all was as before.

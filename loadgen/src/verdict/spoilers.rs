@@ -1,6 +1,8 @@
 //! How the generator itself may have caused what it measured.
 
-use super::{DEMAND_MAX_PERCENT, Facts, LATENESS_SHARE_MAX, Outcome};
+use std::time::Duration;
+
+use super::{DEMAND_MAX_PERCENT, Facts, LATENESS_SHARE_MAX, Outcome, STALLED_MAX_PERCENT};
 use crate::plan::Targets;
 
 /// See [`super`].
@@ -41,10 +43,22 @@ impl Spoilers {
                 "a receive thread read late: p99 of its turns {turn:?}, tolerated {lateness_max:?}"
             )
         });
+        let share = |time: Duration| {
+            let window = facts.measured.as_secs_f64();
+            100.0 * time.as_secs_f64() / window.max(f64::MIN_POSITIVE)
+        };
+        let stalled = Some(facts.receive_stalled_max)
+            .filter(|&stalled| !facts.is_closed_loop && share(stalled) > STALLED_MAX_PERCENT)
+            .map(|stalled| {
+                format!(
+                    "a receive thread did not run for {stalled:.1?}, {:.1} % of the window: it was stopped, or had no CPU",
+                    share(stalled)
+                )
+            });
         Self {
             publisher: failed.or(late),
             limit: busy.clone().or(publishing),
-            receiver: busy.or(slow),
+            receiver: busy.or(slow).or(stalled),
         }
     }
 

@@ -22,6 +22,7 @@ fn good() -> Facts {
         expects_values: true,
         is_closed_loop: false,
         storm: None,
+        churn: None,
         connection_bytes: None,
         growth_bytes_per_hour: None,
         measured: Duration::from_secs(30),
@@ -47,6 +48,7 @@ fn good() -> Facts {
         latency_p99: Some(Duration::from_millis(500)),
         before_intended: 0,
         receive_demand_percent_max: Some(95.0),
+        receive_stalled_max: Duration::from_millis(150),
         receive_turn_p99: Some(Duration::from_millis(50)),
         publisher_late_p99: Some(Duration::from_millis(50)),
         publisher_demand_percent: Some(95.0),
@@ -101,6 +103,23 @@ fn what_was_not_measured_has_no_verdict() {
         "?MMMMMM",
         3,
     );
+}
+
+#[test]
+fn clients_that_come_and_go_are_judged_too() {
+    let churn = |asked, served, disorder| {
+        move |facts: &mut Facts| {
+            facts.churn = Some(ChurnFacts {
+                asked,
+                served,
+                disorder,
+            });
+        }
+    };
+    check(churn(5, 5, 0), "MMMMMMMM", 0);
+    check(churn(5, 4, 0), "MxMMMMMM", 1);
+    check(churn(0, 0, 0), "M?MMMMMM", 3);
+    check(churn(5, 5, 1), "MMMMxMMM", 1);
 }
 
 #[test]
@@ -188,6 +207,20 @@ fn a_saturated_receiver_takes_back_what_is_missed_only() {
         "MM?MMMM",
         3,
     );
+}
+
+#[test]
+fn a_receiver_that_did_not_run_takes_back_what_is_missed_only() {
+    let stalled = |millis, late| {
+        move |facts: &mut Facts| {
+            // Of 30 seconds half a percent is 150 ms.
+            facts.receive_stalled_max = Duration::from_millis(millis);
+            facts.latency_p99 = Some(Duration::from_millis(late));
+        }
+    };
+    check(stalled(151, 500), "MMMMMMM", 0);
+    check(stalled(150, 501), "MMxMMMM", 1);
+    check(stalled(151, 501), "MM?MMMM", 3);
 }
 
 #[test]

@@ -59,6 +59,8 @@ impl Sending<'_> {
 
 /// What the server sends for a value; a healthy one sends its text.
 pub enum Act {
+    /// Nothing, for so long; what follows waits.
+    Rest(Duration),
     Text(String),
     Binary(Vec<u8>),
     Ping,
@@ -462,6 +464,10 @@ impl Shared {
 /// Sends one thing; `false` when nothing more can be sent.
 fn perform(socket: &mut WebSocket<TcpStream>, act: Act) -> bool {
     let sent = match act {
+        Act::Rest(time) => {
+            std::thread::sleep(time);
+            Ok(())
+        }
         Act::Text(text) => socket.send(Message::text(text)),
         Act::Value(value) => socket.send(Message::text(value.text)),
         Act::Binary(bytes) => socket.send(Message::binary(bytes)),
