@@ -206,7 +206,9 @@ class Results:
             entry["report"] = {key: run.report[key] for key in kept if key in run.report} if run.report else None
             lines.append(json.dumps(entry))
         head = json.dumps({"facts": facts, "skipped": self.skipped, "baselineBusyPerS": self.baseline()}, indent=1)
-        return head[:-2] + ',\n "runs": [\n' + ",\n".join(lines) + "\n]}\n"
+        text = head[:-2] + ',\n "runs": [\n' + ",\n".join(lines) + "\n]}\n"
+        # Where the sources lie on this machine is nobody's business.
+        return text.replace(f"{self.root}/", "")
 
     def facts(self):
         def say(*command):
