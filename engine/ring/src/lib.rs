@@ -27,6 +27,7 @@
 //! Deliberately absent: threads, locks, async tasks, a clock, protocol knowledge.
 
 mod buffers;
+mod event;
 pub mod placement;
 mod ring;
 mod setup;
@@ -35,7 +36,8 @@ mod token;
 mod wake;
 
 pub use buffers::Lease;
-pub use ring::{Counters, Event, ReceiveEnd, Ring, SendOutcome, Wait};
+pub use event::{Counters, Event, ReceiveEnd, SendOutcome, Wait};
+pub use ring::Ring;
 pub use rustix::io::Errno;
 pub use setup::{FileLimit, KernelFeatures, RingConfig, SetupError, probe, raise_file_limit};
 pub use slots::SharedBytes;
