@@ -139,14 +139,7 @@ impl Row {
         let ratio = ratio(a, b);
         // A spread without the ratio that it is of says nothing.
         let spread = spread.filter(|_| ratio.is_some());
-        let mut finding = find(a, b, spread);
-        // Of one run a side, what happened in few intervals moves its figure and not their spread: a freeze, say.
-        if let (Some(ratio), Some((low, high)), Finding::NoDifferenceShown) =
-            (ratio, spread, finding)
-            && !(low..=high).contains(&ratio)
-        {
-            finding = Finding::SpreadUnknown;
-        }
+        let finding = unless_outside(find(a, b, spread), ratio, spread);
         Self {
             metric,
             a,
@@ -155,6 +148,18 @@ impl Row {
             spread,
             finding,
         }
+    }
+}
+
+/// Of one run a side, what happened in few intervals moves its figure and not their spread: a freeze, say.
+fn unless_outside(finding: Finding, ratio: Option<f64>, spread: Option<(f64, f64)>) -> Finding {
+    match (finding, ratio, spread) {
+        (Finding::NoDifferenceShown, Some(ratio), Some((low, high)))
+            if !(low..=high).contains(&ratio) =>
+        {
+            Finding::SpreadUnknown
+        }
+        (finding, ..) => finding,
     }
 }
 
@@ -260,6 +265,16 @@ mod tests {
         assert_eq!(found(2.0, 3.0, None), Finding::SpreadUnknown);
         assert_eq!(found(0.0, 0.0, None), Finding::Same);
         assert_eq!(find(None, Some(1.0), None), Finding::Unknown);
+    }
+
+    #[test]
+    fn what_moves_the_whole_and_few_intervals_has_no_known_spread() {
+        let within = unless_outside(Finding::NoDifferenceShown, Some(1.1), Some((0.9, 1.2)));
+        assert_eq!(within, Finding::NoDifferenceShown);
+        let freeze = unless_outside(Finding::NoDifferenceShown, Some(485.0), Some((0.4, 1.15)));
+        assert_eq!(freeze, Finding::SpreadUnknown);
+        let late = unless_outside(Finding::Different, Some(808.0), Some((757.0, 757.0)));
+        assert_eq!(late, Finding::Different);
     }
 
     #[test]

@@ -235,6 +235,17 @@ mod tests {
     }
 
     #[test]
+    fn an_extension_that_was_not_asked_for_is_refused() {
+        let mut bytes = Vec::new();
+        append_switching_protocols(&mut bytes, KEY);
+        let end = bytes.len() - 2;
+        let header = b"Sec-WebSocket-Extensions: permessage-deflate\r\n";
+        bytes.splice(end..end, header.iter().copied());
+        let error = listen(&bytes, 1_000).unwrap_err().to_string();
+        assert!(error.contains("not asked for"), "{error}");
+    }
+
+    #[test]
     fn a_broken_frame_is_an_error() {
         let mut bytes = Vec::new();
         append_switching_protocols(&mut bytes, KEY);
