@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use super::FrameIndex;
+use crate::limits::PENDING_FRAME_BYTES;
 use crate::shard::fanout::Marks;
 
 /// A frame on its way to a group's clients.
@@ -86,6 +87,11 @@ struct Node {
     /// The list's next, or the next free one; meaningless in a last one.
     next: u32,
 }
+
+const _: () = assert!(
+    size_of::<Node>() as u64 == PENDING_FRAME_BYTES,
+    "the memory that is printed at start counts with it"
+);
 
 /// All pending frames of a shard.
 #[derive(Debug, Default)]
