@@ -27,6 +27,29 @@ use crate::wake::Waker;
 const POLL_IN: u32 = 0x0001;
 const POLL_OUT: u32 = 0x0004;
 
+/// What stays armed until something happens, and how it is ended.
+#[derive(Clone, Copy)]
+struct Armed {
+    operation: Operation,
+    kind: Kind,
+    cancel_operation: Operation,
+    cancel_kind: Kind,
+}
+
+const RECEIVE: Armed = Armed {
+    operation: Operation::Receive,
+    kind: Kind::Receive,
+    cancel_operation: Operation::CancelReceive,
+    cancel_kind: Kind::CancelReceive,
+};
+
+const WRITABLE: Armed = Armed {
+    operation: Operation::Writable,
+    kind: Kind::Writable,
+    cancel_operation: Operation::CancelWritable,
+    cancel_kind: Kind::CancelWritable,
+};
+
 /// One io_uring with its connections. Lives on the thread that made it.
 #[derive(Debug)]
 pub struct Ring {
@@ -46,6 +69,8 @@ pub struct Ring {
     backlog: VecDeque<Entry>,
     /// Connections whose receive found no buffer, waiting for one.
     starved: VecDeque<ConnectionKey>,
+    /// Connections that were closed with nothing in flight; the next reaping frees them.
+    quiet: Vec<ConnectionKey>,
     /// Operations whose terminal completion has not come.
     in_flight: u64,
     /// Sends among them.
@@ -101,6 +126,7 @@ impl Ring {
             accept_armed: false,
             backlog: VecDeque::new(),
             starved: VecDeque::new(),
+            quiet: Vec::new(),
             in_flight: 0,
             sends_in_flight: 0,
             completions: Vec::new(),
@@ -200,12 +226,7 @@ impl Ring {
     pub fn pause_receiving(&mut self, key: ConnectionKey) {
         let slot = self.slots.open(key);
         slot.wants_receive = false;
-        if slot.has(Operation::Receive) && !slot.has(Operation::CancelReceive) {
-            slot.begin(Operation::CancelReceive);
-            let cancel = CancelBuilder::user_data(connection_token(Kind::Receive, key));
-            let entry = opcode::AsyncCancel2::new(cancel).build();
-            self.push(entry.user_data(connection_token(Kind::CancelReceive, key)));
-        }
+        self.cancel(key, RECEIVE);
     }
 
     /// Sends `bytes[range]`, without waiting for room: [`Event::Sent`] tells how much went.
@@ -282,7 +303,8 @@ impl Ring {
     /// Ends the connection: cancels what is armed, awaits the terminal completions, closes the
     /// descriptor and frees the slot. [`Event::Closed`] is the last event of the key.
     ///
-    /// (A `close(2)` under an armed multishot neither ends it nor sends FIN.)
+    /// (A `close(2)` under an armed multishot neither ends it nor sends FIN. Operations are cancelled one by one, by
+    /// their tokens: cancelling all of a descriptor's looks at every armed operation of the ring.)
     ///
     /// # Panics
     /// When the connection is closed already: a bug of the caller.
@@ -290,12 +312,14 @@ impl Ring {
         let slot = self.slots.open(key);
         slot.closing = true;
         slot.wants_receive = false;
-        // Also when nothing is in flight: the completion of this cancel is what frees the slot, so that
-        // `Closed` always comes out of `reap`.
-        slot.begin(Operation::CancelConnection);
-        let cancel = CancelBuilder::fd(Fd(slot.raw_descriptor())).all();
-        let entry = opcode::AsyncCancel2::new(cancel).build();
-        self.push(entry.user_data(connection_token(Kind::CancelConnection, key)));
+        if slot.is_quiet() {
+            // Not here: `Closed` always comes out of `reap`.
+            self.quiet.push(key);
+        } else {
+            // A send ends by itself.
+            self.cancel(key, RECEIVE);
+            self.cancel(key, WRITABLE);
+        }
     }
 
     /// Like [`Ring::close`], but the peer gets a reset and nothing unsent is sent (SO_LINGER 0).
@@ -330,7 +354,7 @@ impl Ring {
     /// Whether completions wait to be reaped, or the kernel has some to hand over; no system call.
     #[must_use]
     pub fn has_completions(&mut self) -> bool {
-        !self.uring.0.completion().is_empty() || self.kernel_has_news()
+        !self.quiet.is_empty() || !self.uring.0.completion().is_empty() || self.kernel_has_news()
     }
 
     /// Whether operations wait for the next [`Ring::enter`]; no system call.
@@ -360,6 +384,12 @@ impl Ring {
     pub fn enter(&mut self, wait: Wait) -> Result<(), Errno> {
         self.feed_starved();
         self.flush_backlog();
+        // Closed connections wait to be reaped.
+        let wait = if self.quiet.is_empty() {
+            wait
+        } else {
+            Wait::No
+        };
         if wait == Wait::No && !self.has_submissions() && !self.kernel_has_news() {
             return Ok(());
         }
@@ -395,6 +425,9 @@ impl Ring {
     /// earlier call serve again from here on: the caller has seen those.
     pub fn reap(&mut self, events: &mut Vec<Event>) {
         self.slots.reuse_freed();
+        for key in std::mem::take(&mut self.quiet) {
+            self.finish_close(key, events);
+        }
         let mut completions = std::mem::take(&mut self.completions);
         completions.extend(self.uring.0.completion());
         for completion in completions.drain(..) {
@@ -427,20 +460,8 @@ impl Ring {
                     .end(Operation::Writable);
                 self.report_unless_closing(key, Event::Writable(key), events);
             }
-            Kind::CancelReceive => {
-                self.slots
-                    .get(key)
-                    .expect("held open")
-                    .end(Operation::CancelReceive);
-                self.finish_close(key, events);
-            }
-            Kind::CancelConnection => {
-                self.slots
-                    .get(key)
-                    .expect("held open")
-                    .end(Operation::CancelConnection);
-                self.finish_close(key, events);
-            }
+            Kind::CancelReceive => self.cancel_completed(key, RECEIVE, result, events),
+            Kind::CancelWritable => self.cancel_completed(key, WRITABLE, result, events),
             Kind::CancelAccept => self.finish_accepting(events),
             Kind::CancelAll => {}
         }
@@ -587,6 +608,36 @@ impl Ring {
         } else {
             events.push(event);
         }
+    }
+
+    /// Ends what is armed, by its token.
+    fn cancel(&mut self, key: ConnectionKey, armed: Armed) {
+        let slot = self
+            .slots
+            .get(key)
+            .expect("held open while something is armed");
+        if slot.has(armed.operation) && !slot.has(armed.cancel_operation) {
+            slot.begin(armed.cancel_operation);
+            let cancel = CancelBuilder::user_data(connection_token(armed.kind, key));
+            let entry = opcode::AsyncCancel2::new(cancel).build();
+            self.push(entry.user_data(connection_token(armed.cancel_kind, key)));
+        }
+    }
+
+    fn cancel_completed(
+        &mut self,
+        key: ConnectionKey,
+        armed: Armed,
+        result: Result<u32, Errno>,
+        events: &mut Vec<Event>,
+    ) {
+        let slot = self.slots.get(key).expect("held open");
+        slot.end(armed.cancel_operation);
+        // The kernel was just arming it again: it is to be found next time.
+        if !slot.wants_receive && result == Err(Errno::NOENT) {
+            self.cancel(key, armed);
+        }
+        self.finish_close(key, events);
     }
 
     /// Closes the descriptor once the connection is closing and quiet.

@@ -19,7 +19,7 @@ pub(crate) enum Operation {
     Send = 1 << 1,
     Writable = 1 << 2,
     CancelReceive = 1 << 3,
-    CancelConnection = 1 << 4,
+    CancelWritable = 1 << 4,
 }
 
 /// One connection.

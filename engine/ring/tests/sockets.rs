@@ -308,3 +308,67 @@ fn a_thousand_sends_take_a_fraction_of_that_in_system_calls() {
     );
     drop(connected);
 }
+
+#[test]
+fn closing_ends_all_that_is_armed_and_takes_no_operation_where_nothing_is() {
+    let mut ring = Ring::new(&CONFIG).unwrap();
+    let address = listen(&mut ring);
+    let (mut quiet_client, quiet) = connect(&mut ring, address);
+    let operations = ring.counters().operations;
+    ring.close(quiet);
+    assert!(
+        ring.has_completions(),
+        "or a driver would sleep before it hears of the closing"
+    );
+    // Must not wait for anything else either.
+    ring.enter(Wait::Forever).unwrap();
+    let mut events = Vec::new();
+    ring.reap(&mut events);
+    assert!(matches!(events[..], [Event::Closed(key)] if key == quiet));
+    assert_eq!(ring.counters().operations, operations);
+    assert_eq!(quiet_client.read(&mut [0; 1]).unwrap(), 0);
+
+    // A peer that reads nothing: the send finds no room, and then both directions wait.
+    let (_reads_nothing, key) = connect(&mut ring, address);
+    ring.receive(key);
+    let bytes = Rc::new(vec![1; 64 * 1024]);
+    loop {
+        ring.send(key, bytes.clone(), 0..bytes.len());
+        let outcome = until(&mut ring, |_, event| match event {
+            Event::Sent(_, outcome) => Some(outcome),
+            _ => None,
+        });
+        if outcome == SendOutcome::WouldBlock {
+            break;
+        }
+    }
+    ring.await_writable(key);
+    ring.enter(Wait::No).unwrap();
+    close(&mut ring, key);
+    assert!(ring.descriptor(key).is_none());
+}
+
+#[test]
+fn one_of_many_is_closed_with_one_cancellation_and_the_others_still_hear() {
+    let mut ring = Ring::new(&CONFIG).unwrap();
+    let address = listen(&mut ring);
+    let mut connected: Vec<_> = (0..50).map(|_| connect(&mut ring, address)).collect();
+    for (_, key) in &connected {
+        ring.receive(*key);
+    }
+    ring.enter(Wait::No).unwrap();
+    let operations = ring.counters().operations;
+    let (_client, key) = connected.swap_remove(25);
+    close(&mut ring, key);
+    assert_eq!(ring.counters().operations - operations, 1);
+    for (client, key) in &mut connected {
+        client.write_all(b"x").unwrap();
+        until(&mut ring, |ring, event| match event {
+            Event::Received(from, lease) => {
+                ring.give_back(lease);
+                (from == *key).then_some(())
+            }
+            _ => None,
+        });
+    }
+}
