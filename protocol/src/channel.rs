@@ -6,6 +6,8 @@
 
 use std::{borrow::Borrow, fmt};
 
+use compact_str::CompactString;
+
 use crate::{
     error_code::ErrorCode,
     limits::{CHANNEL_BYTES_MAX, SYMBOL_BYTES_MAX},
@@ -15,8 +17,10 @@ use crate::{
 ///
 /// Invariants: 1 to [`CHANNEL_BYTES_MAX`] bytes of printable ASCII without spaces; in the
 /// namespace `market` the rest is a valid symbol in upper case.
+///
+/// Names of up to 24 bytes, which most are, need no allocation.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChannelName(Box<str>);
+pub struct ChannelName(CompactString);
 
 impl ChannelName {
     /// The channel of a symbol: `aapl` becomes `market:AAPL`.
@@ -28,10 +32,13 @@ impl ChannelName {
         if !is_symbol(symbol) {
             return Err(ChannelError::InvalidSymbol);
         }
-        let mut name = String::with_capacity(MARKET_PREFIX.len() + symbol.len());
+        let mut name = CompactString::with_capacity(MARKET_PREFIX.len() + symbol.len());
         name.push_str(MARKET_PREFIX);
-        name.extend(symbol.chars().map(|c| c.to_ascii_uppercase()));
-        Ok(Self(name.into_boxed_str()))
+        name.push_str(symbol);
+        if let Some(symbol) = name.get_mut(MARKET_PREFIX.len()..) {
+            symbol.make_ascii_uppercase();
+        }
+        Ok(Self(name))
     }
 
     /// A channel by its name: `market:aapl` becomes `market:AAPL`, other names stay as they are.
@@ -164,68 +171,21 @@ impl fmt::Display for ChannelError {
 
 impl std::error::Error for ChannelError {}
 
-/// A channel name without an allocation of its own, for names that live as long as one message.
-///
-/// Invariant: `bytes[..length]` is the text of a canonical name, as in [`ChannelName`].
-#[derive(Clone, Copy)]
-pub(crate) struct InlineName {
-    bytes: [u8; CHANNEL_BYTES_MAX],
-    length: u8,
-}
-
-impl InlineName {
-    /// As [`ChannelName::from_symbol`].
-    pub(crate) fn from_symbol(symbol: &str) -> Result<Self, ChannelError> {
-        if !is_symbol(symbol) {
-            return Err(ChannelError::InvalidSymbol);
-        }
-        let raised = symbol.bytes().map(|byte| byte.to_ascii_uppercase());
-        Ok(Self::collect(MARKET_PREFIX.bytes().chain(raised)))
-    }
-
-    /// As [`ChannelName::parse`].
-    pub(crate) fn parse(name: &str) -> Result<Self, ChannelError> {
-        if let Some(symbol) = symbol_of(name) {
-            return Self::from_symbol(symbol);
-        }
-        if !is_channel(name) {
-            return Err(ChannelError::InvalidChannel);
-        }
-        Ok(Self::collect(name.bytes()))
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        let bytes = self
-            .bytes
-            .get(..usize::from(self.length))
-            .unwrap_or_default();
-        // Only ASCII is ever written, so the default is never taken.
-        str::from_utf8(bytes).unwrap_or_default()
-    }
-
-    /// The callers have checked that the bytes are ASCII and at most [`CHANNEL_BYTES_MAX`].
-    fn collect(text: impl Iterator<Item = u8>) -> Self {
-        let mut name = Self {
-            bytes: [0; CHANNEL_BYTES_MAX],
-            length: 0,
-        };
-        for (slot, byte) in name.bytes.iter_mut().zip(text) {
-            *slot = byte;
-            name.length += 1;
-        }
-        name
-    }
-}
-
-impl fmt::Debug for InlineName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
 fn is_symbol(symbol: &str) -> bool {
-    (1..=SYMBOL_BYTES_MAX).contains(&symbol.len()) && symbol.bytes().all(is_symbol_byte)
+    (1..=SYMBOL_BYTES_MAX).contains(&symbol.len())
+        && symbol.bytes().all(|byte| SYMBOL_BYTES[usize::from(byte)])
 }
+
+/// By byte: whether it may stand in a symbol.
+const SYMBOL_BYTES: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte: u8 = 0;
+    while byte.is_ascii() {
+        allowed[byte as usize] = is_symbol_byte(byte);
+        byte += 1;
+    }
+    allowed
+};
 
 const fn is_symbol_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'^' | b'=' | b'/' | b':')
@@ -242,17 +202,11 @@ const MARKET_PREFIX: &str = "market:";
 mod tests {
     use super::*;
 
-    /// Parses by both types, which must agree.
     #[track_caller]
     fn check(name: &str, expected: Result<&str, ChannelError>) {
         let parsed = ChannelName::parse(name);
         assert_eq!(
             parsed.as_ref().map(ChannelName::as_str).map_err(|e| *e),
-            expected
-        );
-        let inline = InlineName::parse(name);
-        assert_eq!(
-            inline.as_ref().map(InlineName::as_str).map_err(|e| *e),
             expected
         );
     }

@@ -93,7 +93,7 @@ pub fn append_skipped<'a>(out: &mut Vec<u8>, channels: impl Iterator<Item = (&'a
     append_event(out, "skipped", |event| {
         let mut by_channel = ObjectWriter::begin(event.key("channels"));
         for (channel, count, to) in channels {
-            let mut skipped = ObjectWriter::begin(by_channel.key(channel));
+            let mut skipped = ObjectWriter::begin(by_channel.name(channel));
             skipped.number("count", count);
             skipped.number("to", to);
             skipped.end();

@@ -22,7 +22,7 @@ pub use decode::PublicationDecoder;
 pub use reject::RejectReason;
 
 use crate::{
-    channel::{InlineName, symbol_of},
+    channel::{ChannelName, symbol_of},
     frame::{append_text_by, append_text_with, header_len},
     json::{ObjectWriter, append_decimal, decimal_len},
     timestamp::Timestamp,
@@ -31,7 +31,7 @@ use crate::{
 /// One understood update; it borrows from the payload.
 #[derive(Clone, Debug)]
 pub struct Publication<'p> {
-    channel: InlineName,
+    channel: ChannelName,
     /// Starts with `{` and ends with `}`; has at least one entry.
     object: &'p [u8],
     form: Form<'p>,

@@ -1,6 +1,6 @@
 //! The lists `symbols` and `channels` of a command.
 
-use std::collections::HashSet;
+use hashbrown::HashSet;
 
 use super::envelope::Refusal;
 use crate::{
@@ -72,13 +72,16 @@ impl RejectedName {
     }
 }
 
+/// Among so many names it is quicker to look at each than to hash them.
+const FEW_NAMES: usize = 16;
+
 /// The names of one command.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// In the order of asking, each once per list.
     pub(super) accepted: Vec<RequestedName>,
     pub(super) rejected: Vec<RejectedName>,
-    /// The same as `accepted`, to find duplicates in a list of thousands.
+    /// The same as `accepted` once they are more than a few, to find duplicates in a list of thousands.
     seen: HashSet<RequestedName>,
 }
 
@@ -123,6 +126,15 @@ impl Names {
     }
 
     fn accept(&mut self, name: RequestedName) {
+        if self.accepted.len() < FEW_NAMES {
+            if !self.accepted.contains(&name) {
+                self.accepted.push(name);
+            }
+            return;
+        }
+        if self.seen.is_empty() {
+            self.seen.extend(self.accepted.iter().cloned());
+        }
         if self.seen.insert(name.clone()) {
             self.accepted.push(name);
         }

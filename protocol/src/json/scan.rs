@@ -7,10 +7,9 @@ use std::borrow::Cow;
 pub(crate) struct Value<'a>(&'a [u8]);
 
 impl<'a> Value<'a> {
-    /// A document of validated JSON.
+    /// A document of validated JSON, which is one value and white space around it.
     pub(crate) fn of_document(document: &'a [u8]) -> Self {
-        let mut scanner = Scanner { rest: document };
-        scanner.take_value().unwrap_or(Self(&[]))
+        Self(document.trim_ascii())
     }
 
     pub(crate) fn bytes(self) -> &'a [u8] {
@@ -208,20 +207,30 @@ fn container_len(bytes: &[u8]) -> Option<usize> {
 /// after that bracket, `None` when the bytes end before.
 fn walk_structure(bytes: &[u8], mut visit: impl FnMut(u8) -> bool) -> Option<usize> {
     let mut rest = bytes;
-    while let Some((byte, after)) = rest.split_first() {
-        rest = match byte {
-            b'"' => rest.get(string_len(rest)?.0..)?,
-            b'{' | b'[' | b'}' | b']' => {
-                if !visit(*byte) {
-                    return Some(bytes.len() - after.len());
-                }
-                after
-            }
-            _ => after,
+    loop {
+        let plain = rest.iter().position(|&byte| STRUCTURE[usize::from(byte)])?;
+        rest = rest.get(plain..)?;
+        let (byte, after) = rest.split_first()?;
+        rest = if *byte == b'"' {
+            rest.get(string_len(rest)?.0..)?
+        } else if visit(*byte) {
+            after
+        } else {
+            return Some(bytes.len() - after.len());
         };
     }
-    None
 }
+
+/// By byte: whether it is a bracket or begins a string.
+const STRUCTURE: [bool; 256] = {
+    let mut structure = [false; 256];
+    let mut index = 0;
+    while index < 5 {
+        structure[b"\"{}[]"[index] as usize] = true;
+        index += 1;
+    }
+    structure
+};
 
 fn unescape(written: &str) -> String {
     let mut text = String::with_capacity(written.len());

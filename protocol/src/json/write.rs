@@ -18,20 +18,20 @@ impl<'o> ObjectWriter<'o> {
         }
     }
 
-    pub(crate) fn string(&mut self, key: &str, value: &str) {
+    pub(crate) fn string(&mut self, key: &'static str, value: &str) {
         append_string(self.key(key), value);
     }
 
-    pub(crate) fn number(&mut self, key: &str, value: u64) {
+    pub(crate) fn number(&mut self, key: &'static str, value: u64) {
         append_decimal(self.key(key), value);
     }
 
     /// `json` is a JSON value as it was written.
-    pub(crate) fn raw(&mut self, key: &str, json: &[u8]) {
+    pub(crate) fn raw(&mut self, key: &'static str, json: &[u8]) {
         self.key(key).extend_from_slice(json);
     }
 
-    pub(crate) fn time(&mut self, key: &str, value: Timestamp) {
+    pub(crate) fn time(&mut self, key: &'static str, value: Timestamp) {
         let out = self.key(key);
         out.push(b'"');
         value.append_to(out);
@@ -41,7 +41,7 @@ impl<'o> ObjectWriter<'o> {
     /// `write` appends one element of the array.
     pub(crate) fn array<T>(
         &mut self,
-        key: &str,
+        key: &'static str,
         elements: impl Iterator<Item = T>,
         mut write: impl FnMut(&mut Vec<u8>, T),
     ) {
@@ -56,15 +56,32 @@ impl<'o> ObjectWriter<'o> {
         out.push(b']');
     }
 
-    /// Writes a key; the caller appends its value.
-    pub(crate) fn key(&mut self, key: &str) -> &mut Vec<u8> {
+    /// Writes a key, which holds nothing that must be escaped; the caller appends its value.
+    pub(crate) fn key(&mut self, key: &'static str) -> &mut Vec<u8> {
+        debug_assert!(
+            !key.bytes().any(is_special),
+            "a key of the contract needs no escapes"
+        );
+        self.separate();
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// Writes a key that somebody else chose; the caller appends its value.
+    pub(crate) fn name(&mut self, name: &str) -> &mut Vec<u8> {
+        self.separate();
+        append_string(self.out, name);
+        self.out.push(b':');
+        self.out
+    }
+
+    fn separate(&mut self) {
         if !self.is_empty {
             self.out.push(b',');
         }
         self.is_empty = false;
-        append_string(self.out, key);
-        self.out.push(b':');
-        self.out
     }
 
     pub(crate) fn end(self) {
@@ -72,14 +89,16 @@ impl<'o> ObjectWriter<'o> {
     }
 }
 
+/// Whether a byte of a JSON string must be escaped (RFC 8259 section 7).
+const fn is_special(byte: u8) -> bool {
+    matches!(byte, 0..0x20 | b'"' | b'\\')
+}
+
 /// Appends `text` as a JSON string, quotes included.
 pub(crate) fn append_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(position) = rest
-        .iter()
-        .position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'))
-    {
+    while let Some(position) = rest.iter().position(|&byte| is_special(byte)) {
         let (plain, special) = rest.split_at(position);
         out.extend_from_slice(plain);
         let Some((byte, after)) = special.split_first() else {

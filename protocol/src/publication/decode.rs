@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Form, Parts, Publication, RejectReason};
 use crate::{
-    channel::{InlineName, symbol_of},
+    channel::{ChannelName, symbol_of},
     json::{Array, Invalid, Object, RawString, Validator, Value},
     limits::{INHERITED_TIMESTAMP_BYTES_MAX, PUBLICATION_BYTES_MAX},
 };
@@ -34,7 +34,7 @@ impl PublicationDecoder {
     /// given to `visit`, and the next one follows.
     ///
     /// Cost: a check of UTF-8, a validating pass, and a pass that finds the keys. No allocation for
-    /// canonical objects once the scratch space has grown.
+    /// canonical objects once the scratch space has grown, unless the channel's name is longer than 24 bytes.
     pub fn decode<'p>(
         &mut self,
         payload: &'p [u8],
@@ -244,7 +244,7 @@ enum Role {
 
 /// Which channel an object is for, and how it says so.
 struct Name {
-    channel: InlineName,
+    channel: ChannelName,
     /// Clients read the same name in the object that routing found.
     is_canonical: bool,
     /// A key of the object named it.
@@ -254,7 +254,7 @@ struct Name {
 impl Name {
     fn channel(value: Value<'_>) -> Result<Self, RejectReason> {
         let written = name_text(value)?;
-        let channel = InlineName::parse(&written).map_err(|_| RejectReason::InvalidSymbol)?;
+        let channel = ChannelName::parse(&written).map_err(|_| RejectReason::InvalidSymbol)?;
         let is_canonical = channel.as_str() == written;
         Ok(Self {
             channel,
@@ -300,8 +300,8 @@ fn name_text(value: Value<'_>) -> Result<Cow<'_, str>, RejectReason> {
         .ok_or(RejectReason::InvalidSymbol)
 }
 
-fn symbol_channel(symbol: &str) -> Result<InlineName, RejectReason> {
-    InlineName::from_symbol(symbol).map_err(|_| RejectReason::InvalidSymbol)
+fn symbol_channel(symbol: &str) -> Result<ChannelName, RejectReason> {
+    ChannelName::from_symbol(symbol).map_err(|_| RejectReason::InvalidSymbol)
 }
 
 /// U+FEFF. JSON must not begin with one, and readers disagree on whether to skip it.
