@@ -15,6 +15,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::TcpListener;
+use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,7 +168,11 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
             if let Err(errno) = tickwire_ring::placement::run_on(&ingest_cpus) {
                 warn!(%errno, "ingest is not kept off the shards' CPUs");
             }
-            tokio_uring::start(engine.serve())
+            tokio_uring::start(async {
+                // Not as the runtime's own future: that is polled whenever any task is.
+                let served = tokio_uring::spawn(engine.serve()).await;
+                served.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+            })
         });
     let served = thread.map_err(StartError::Runtime)?.join();
     // A panic has ended the process already.
