@@ -10,9 +10,12 @@
 //! * `send`: one send(2) per update and client.
 //! * `coalesce`: what one read of the Redis socket brought leaves in one send(2) per client.
 //! * `uring`: as `coalesce`, but the sends enter the kernel 512 at a time.
+//!
+//! `--mode answer` has no Redis: it is the least that can take what clients send, see `answering.rs`.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command-line program")]
 
+mod answering;
 mod delivery;
 mod opening;
 mod subscription;
@@ -43,6 +46,9 @@ struct Arguments {
     /// How frames leave.
     #[arg(long, value_enum, default_value = "send")]
     mode: Mode,
+    /// With `--mode answer`: sizes of the texts that messages are answered with, in turn.
+    #[arg(long, value_delimiter = ',', default_value = "100")]
+    answer_bytes: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,6 +59,8 @@ enum Mode {
     Coalesce,
     /// The same through `io_uring`, 512 sends at a time.
     Uring,
+    /// No updates: 101 to each upgrade, a text to each message.
+    Answer,
 }
 
 #[global_allocator]
@@ -63,6 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments.mode {
         Mode::Send | Mode::Coalesce => serve(&arguments, Sends::default()),
         Mode::Uring => serve(&arguments, Uring::new()?),
+        Mode::Answer => answering::serve(arguments.listen, &arguments.answer_bytes),
     }
 }
 

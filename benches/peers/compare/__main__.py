@@ -9,6 +9,7 @@ from pathlib import Path
 
 import install
 import report
+import runs
 import servers
 import work
 from processes import Failed, Processes
@@ -51,12 +52,13 @@ def arguments():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     all_servers, all_work = list(servers.ALL), list(work.ALL)
+    usual = [name for name, entry in work.ALL.items() if not entry.is_extra]
     parser.add_argument("--rounds", type=at_least_one, default=3, help="of all servers [3]")
     parser.add_argument("--seconds", type=at_least_one, default=10, help="measured in each run [10]")
     parser.add_argument("--connections", type=at_least_one, default=1000, help="clients [1000]")
     parser.add_argument("--idle-connections", type=at_least_one, default=5000, help="clients of the work idle [5000]")
     parser.add_argument("--only", type=chosen("server", all_servers), default=all_servers, metavar="A,B,…")
-    parser.add_argument("--work", type=chosen("work", all_work), default=all_work, metavar="A,B,…")
+    parser.add_argument("--work", type=chosen("work", all_work), default=usual, metavar="A,B,…", help=f"[{','.join(usual)}]")
     parser.add_argument("--output", type=Path, help="where to, without ending [perf/results/DATE-compare]")
     parser.add_argument("--no-build", action="store_true", help="take the release binaries as they are")
     parser.add_argument("--check", action="store_true", help="only try whether each server delivers everything")
@@ -81,7 +83,7 @@ def main():
             kit = install.prepare(root, options, results.skipped)
             results.versions = {server.name: servers.versions(server, kit) for server in kit.servers}
             # The script's own work must not stand in the way of the server's.
-            os.sched_setaffinity(0, {work.LOAD_CPU})
+            os.sched_setaffinity(0, {runs.LOAD_CPU})
             redis_url = processes.start_redis()
             if options.check:
                 return check(kit, processes, redis_url, results)
@@ -102,8 +104,8 @@ def measure(kit, processes, redis_url, options, results):
         # Every other round backwards, so that a machine that gets slower favours nobody.
         order = kit.servers if index % 2 == 0 else kit.servers[::-1]
         for task in (work.ALL[name] for name in options.work):
-            for server in order:
-                run = work.run(task, server, kit, processes, redis_url, options)
+            for server in filter(task.takes, order):
+                run = runs.run(task, server, kit, processes, redis_url, options)
                 results.add(run)
                 print(f"round {index + 1}  {run.line()}", file=sys.stderr, flush=True)
 
@@ -111,8 +113,8 @@ def measure(kit, processes, redis_url, options, results):
 def check(kit, processes, redis_url, results):
     """Whether each server delivers everything; the ones that could not be installed do not."""
     failed = list(results.skipped)
-    for server in kit.servers:
-        run = work.run(work.CHECK, server, kit, processes, redis_url, work.CHECK_OPTIONS)
+    for server in filter(work.CHECK.takes, kit.servers):
+        run = runs.run(work.CHECK, server, kit, processes, redis_url, work.CHECK_OPTIONS)
         is_good = run.exit_code == 0 and run.delivered_percent == 100
         print(f"{'good ' if is_good else 'BAD  '} {run.line()}", flush=True)
         if not is_good:

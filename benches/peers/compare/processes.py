@@ -60,8 +60,8 @@ class Processes:
         self.wait(redis, "redis-server does not answer", lambda: self.ask_redis("PING") == "+PONG")
         return f"redis://127.0.0.1:{self.redis_port}"
 
-    def start_server(self, name, command, cpu):
-        """Starts a server, and waits until it listens and has subscribed; the process and its address."""
+    def start_server(self, name, command, cpu, subscribes):
+        """Starts a server, and waits until it listens and has subscribed at Redis; the process and its address."""
         server = self.start(name, command, cpu)
 
         def address():
@@ -70,8 +70,17 @@ class Processes:
 
         where = self.wait(server, f"{name} does not listen", address)
         subscribed = "PUBSUB NUMSUB market-data:updates"
-        self.wait(server, f"{name} does not subscribe", lambda: self.ask_redis(subscribed) not in (None, ":0"))
+        if subscribes:
+            self.wait(server, f"{name} does not subscribe", lambda: self.ask_redis(subscribed) not in (None, ":0"))
         return server, where
+
+    def publish(self, symbol):
+        """Publishes a value of 200 bytes."""
+        head = f'{{"type":"price_update","symbol":"{symbol}","data":{{"price":101.5,"note":"'
+        tail = '"},"timestamp":"2026-01-01T00:00:00Z"}'
+        payload = f"{head}{'.' * (200 - len(head) - len(tail))}{tail}"
+        quoted = payload.replace('"', '\\"')
+        self.ask_redis(f'PUBLISH market-data:updates "{quoted}"')
 
     def wait(self, process, complaint, condition):
         """The first true value of `condition`."""

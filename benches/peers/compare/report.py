@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass
 from itertools import zip_longest
 
 import chart
+import runs
 import servers
 import work
-
-FLOOR = "floor-send"
 
 METHOD = """\
 - One server at a time, one process, pinned to CPU 0; Redis and `loadgen` on CPU 1. Rounds are interleaved: each round \
@@ -23,8 +22,9 @@ runs every server once, every other round in reverse order. Figures are medians 
 - **Busy** is the time that the server's CPU was not idle in `loadgen`'s window (/proc/stat: wall time less idle and \
 waiting time, measured on kernels that stop the tick of an idle CPU), less what it was busy with anyway, measured before clients came. It holds what no thread is charged with, such as interrupts. **Threads** is the run time of the server's threads. Both per value that arrived.
 - A run during which something else ran on CPU 0 is made again, up to twice; if that does not help its busy time is left out.
-- **× floor** is that time per value relative to `floor-send` of the same round: one thread that reads Redis and calls send() once per \
-value and client, and does nothing else.
+- **× floor** is that time per value relative to a bare loop of the same round, which does nothing else. It is `floor-send` where \
+values come one by one (one thread that reads Redis and calls send() once per value and client), `floor-coalesce` where more of \
+them come than there is time for (one send() per client for all that one read brought), and `floor-answer` where clients ask.
 - What a peer was given to be fast, and what it does with slow clients, stands at the top of its source in `benches/peers/`.
 """
 
@@ -79,13 +79,32 @@ DELIVERED = Column("delivered, %", scaled(1, "delivery", "deliveredPercent"), "{
 COLUMNS = {
     "steady": (*CPU, P50, P99, DELIVERED),
     "saturate": (Column("values/s", scaled(1, "throughput", "valuesPerSecond"), "{:,.0f}"), *CPU, DELIVERED),
+    "wide": (
+        *CPU,
+        P50,
+        P99,
+        Column("longest, ms", scaled(1e-3, "latency", "maxUs"), "{:.2f}"),
+        DELIVERED,
+    ),
     "idle": (Column("bytes/connection", scaled(1, "server", "bytesPerConnection"), "{:,.0f}"),),
+    "asked": (Column("answers/s", scaled(1, "throughput", "valuesPerSecond"), "{:,.0f}"), *CPU, P50, P99),
     "slow": (
         Column("p99 of the healthy, ms", P99.value, "{:.2f}"),
         Column("delivered to the healthy, %", DELIVERED.value, "{:.3f}", False),
         Column("slow clients lost", scaled(1, "slow", "connections", "lost"), "{:.0f}", False),
     ),
 }
+
+
+def columns_of(task):
+    """A work without columns of its own has those of the work that it is a variant of."""
+    if task in COLUMNS:
+        return COLUMNS[task]
+    if task.startswith("saturate"):
+        return COLUMNS["saturate"]
+    if not work.ALL[task].scenario:
+        return COLUMNS["asked"]
+    return COLUMNS["steady"]
 
 
 class Results:
@@ -103,29 +122,30 @@ class Results:
 
     def figures(self, task, server, column):
         """The column's values in the order of the rounds, without those that there is no value of."""
-        runs, floors = self.of(task, server), self.of(task, FLOOR)
-        values = [column.value(run, self, floor) for run, floor in zip_longest(runs, floors) if run]
+        mine, floors = self.of(task, server), self.of(task, work.ALL[task].floor)
+        values = [column.value(run, self, floor) for run, floor in zip_longest(mine, floors) if run]
         return [value for value in values if value is not None]
 
     def baseline(self):
         """Seconds per second that the CPU is busy with anyway: median of all that was seen of it before load came."""
         before = [run.cpu["before"] for run in self.runs if run.cpu]
-        calm = [span["foreignS"] / span["spanS"] for span in before if not work.is_foreign(span)]
+        calm = [span["foreignS"] / span["spanS"] for span in before if not runs.is_foreign(span)]
         return statistics.median(calm) if calm else 0
 
     def tables(self):
         """Per work its title, header and rows."""
         remarks = []
         for task in self.options.work:
-            rows = [self.row(task, name, remarks) for name in self.options.only]
-            header = ["", *(column.title for column in COLUMNS[task])]
+            takes = [name for name in self.options.only if work.ALL[task].takes(servers.ALL[name])]
+            rows = [self.row(task, name, remarks) for name in takes]
+            header = ["", *(column.title for column in columns_of(task))]
             yield f"{task}: {work.ALL[task].scope(self.options)}", header, rows
         notes = [[mark, note] for mark, note in remarks]
         if notes:
             yield "Remarks", ["", ""], notes
 
     def row(self, task, name, remarks):
-        columns = COLUMNS[task]
+        columns = columns_of(task)
         if name in self.skipped:
             return [name, f"not run: {self.skipped[name]}", *[""] * (len(columns) - 1)]
         marks = ""

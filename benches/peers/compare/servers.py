@@ -4,6 +4,8 @@ import json
 import subprocess
 from dataclasses import dataclass
 
+from work import ANSWER_BYTES
+
 
 @dataclass(frozen=True)
 class Server:
@@ -17,6 +19,7 @@ class Server:
     redis: str = "--redis"
     dialect: tuple = ()
     path: str = "/ws"
+    subscribes: bool = True  # at Redis
 
     def invocation(self, kit, redis_url):
         return [*self.command(kit), *self.listen, self.redis, redis_url]
@@ -54,6 +57,13 @@ ALL = {
         Server("floor-send", "bare loop, one send() per update and client", "floor", floor("send")),
         Server("floor-coalesce", "the same, one send() per client for what one read brought", "floor", floor("coalesce")),
         Server("floor-uring", "the same through io_uring, 512 sends at a time", "floor", floor("uring")),
+        Server(
+            "floor-answer",
+            "bare loop that answers upgrades and messages and delivers nothing; without Redis",
+            "floor",
+            lambda kit: [kit.bin / "floor", "--mode", "answer", "--answer-bytes", ANSWER_BYTES],
+            subscribes=False,
+        ),
         Server(
             "tungstenite",
             "Rust: tokio-tungstenite, a task per client",

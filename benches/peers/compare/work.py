@@ -1,223 +1,91 @@
-"""What the servers have to do, and one run of it."""
+"""What the servers have to do."""
 
 import argparse
-import json
-import time
 from dataclasses import dataclass
 
-from cpu import Sampler
-from processes import Failed
+FLOORS = ("floor-send", "floor-coalesce", "floor-uring")
 
-SERVER_CPU, LOAD_CPU = 0, 1
+# Sizes of the engine's answers to what `caller` asks: subscribe and unsubscribe with 10 symbols, ping.
+ANSWER_BYTES = "210,185,101"
 
-# Long enough that the 10 ms of /proc/stat are half a percent of it.
-BASELINE_S = 2
-
-# Of a second, and of what the server's threads ran in it: interrupts, kernel threads, and the 10 ms of /proc/stat.
-FOREIGN_MAX, FOREIGN_SHARE_MAX = 0.015, 0.05
-
-# How often a run is made again because something else ran on the server's CPU.
-REPEATS_MAX = 2
+# Symbols of a subscription of `caller`, all of which have a value that is sent with the answer.
+CALLED_SYMBOLS = [f"SYM{number:03}" for number in range(1, 11)]
 
 
 @dataclass(frozen=True)
 class Work:
     name: str
     about: str
-    scenario: str
-    flags: object  # (options, server's pid) -> flags of loadgen
-    clients: str = "connections"  # The option that says how many.
+    flags: object  # (options, server, its pid) -> flags of loadgen or of caller
+    scenario: str = ""  # of loadgen; without it caller is the load
+    clients: object = "connections"  # How many, or the option that says so.
+    floor: str = "floor-send"  # What a figure is held against.
+    servers: tuple = ()  # The only ones that take part; all but floor-answer where there are none.
     charges_cpu: bool = False
     needs_redis: bool = True
+    is_whole: bool = False  # The window is as long as the work takes.
+    is_extra: bool = False  # Only when asked for.
+
+    def count(self, options):
+        return self.clients if isinstance(self.clients, int) else getattr(options, self.clients)
 
     def scope(self, options):
-        return f"{getattr(options, self.clients)} clients, {self.about}"
+        return f"{self.count(options)} clients, {self.about}"
+
+    def takes(self, server):
+        return server.name in self.servers if self.servers else server.name != "floor-answer"
 
 
-def steady(options, _):
-    return ["--rate", 50, "--payload-bytes", 200, *connections(options)]
+def loadgen(*flags, symbols=50):
+    """Flags of loadgen for clients that all want the same symbols."""
+    return lambda work, options, *_: ["--connections", work.count(options), "--symbols", symbols, *flags]
 
 
-def saturate(options, _):
-    return ["--payload-bytes", 200, *connections(options)]
+def idle(work, options, _, pid):
+    return ["--connections", work.count(options), "--symbols", 50, "--server-pid", pid]
 
 
-def idle(options, pid):
-    return ["--connections", options.idle_connections, "--symbols", 50, "--server-pid", pid]
+def calls(*flags):
+    def of(work, options, server, _):
+        speaks = ["--greeting-frames", 0, "--until", "upgraded"]
+        if server.name != "floor-answer":
+            speaks = ["--subscribed-frames", 1 + len(CALLED_SYMBOLS)]
+        return ["--connections", work.count(options), *speaks, *flags]
+
+    return of
 
 
-def slow(options, _):
-    # Before the window those who read nothing are to be stuck. A socket whose server sets no bound takes up to 2.9 MB of
-    # this (net.ipv4.tcp_wmem at 4 MB), which is 14 s at 50 times 4 KiB.
-    stuck = ["--slow-share", "10%", "--slow-read", 0, "--warm-up", "16s"]
-    return ["--rate", 50, "--payload-bytes", 4096, *stuck, *connections(options)]
+# Before the window those who read nothing are to be stuck. A socket whose server sets no bound takes up to 2.9 MB of
+# this (net.ipv4.tcp_wmem at 4 MB), which is 14 s at 50 times 4 KiB.
+STUCK = ("--slow-share", "10%", "--slow-read", 0, "--warm-up", "16s")
+OWN_SETS = ("--symbols-per-client", 10, "--zipf", 0)
 
+STEADY = loadgen("--rate", 50, "--payload-bytes", 200)
+SATURATE = loadgen("--payload-bytes", 200)
+STEADY_TEXT = "50 symbols each, 50 updates/s of 200 bytes"
+SATURATE_TEXT = "50 symbols each, as many updates as are taken"
+ASKED = ("engine", "floor-answer")
 
-def connections(options):
-    return ["--connections", options.connections, "--symbols", 50]
-
+CHARGED = {"charges_cpu": True}
+EXTRA = {"is_extra": True}
+HELD = {"floor": "floor-coalesce", **CHARGED}
 
 ALL = {
     work.name: work
     for work in (
-        Work("steady", "50 symbols each, 50 updates/s of 200 bytes", "steady", steady, charges_cpu=True),
-        Work("saturate", "50 symbols each, as many updates as are taken", "saturate", saturate, charges_cpu=True),
-        Work("idle", "50 symbols each, that get nothing", "idle", idle, "idle_connections", needs_redis=False),
-        Work("slow", "10 % of them read nothing, 50 updates/s of 4 KiB", "slow", slow),
+        Work("steady", STEADY_TEXT, STEADY, "steady", **CHARGED),
+        Work("saturate", SATURATE_TEXT, SATURATE, "saturate", **HELD),
+        Work("idle", "50 symbols each, that get nothing", idle, "idle", "idle_connections", needs_redis=False),
+        Work("slow", "10 % of them read nothing, 50 updates/s of 4 KiB", loadgen("--rate", 50, "--payload-bytes", 4096, *STUCK), "slow"),
+        Work("few", STEADY_TEXT, STEADY, "steady", 100, **CHARGED, **EXTRA),
+        Work("saturate-few", SATURATE_TEXT, SATURATE, "saturate", 100, **HELD, **EXTRA),
+        Work("saturate-many", SATURATE_TEXT, SATURATE, "saturate", 5000, **HELD, **EXTRA),
+        Work("million", "50 symbols each, 1000 updates/s: a million values/s", loadgen("--rate", 1000), "steady", **HELD, **EXTRA),
+        Work("sets", "each its own 10 of 1000 symbols, 5000 updates/s", loadgen("--rate", 5000, *OWN_SETS, symbols=1000), "mixed", **HELD, **EXTRA),
+        Work("wide", "1 symbol, 4 updates/s", loadgen("--rate", 4, symbols=1), "steady", 5000, **CHARGED, **EXTRA),
+        Work("connect", "connected, upgraded, subscribed to 10 symbols and sent their values", calls(), "", 9000, "floor-answer", ASKED, is_whole=True, **CHARGED, **EXTRA),
+        Work("inbound", "100 × subscribe, unsubscribe, ping, one after the other", calls("--commands", 100), "", 1000, "floor-answer", ASKED, is_whole=True, **CHARGED, **EXTRA),
     )
 }
-CHECK = Work("check", "", "steady", lambda options, _: ["--rate", 200, "--warm-up", "1s", *connections(options)])
+CHECK = Work("check", "", loadgen("--rate", 200, "--warm-up", "1s"), "steady")
 CHECK_OPTIONS = argparse.Namespace(seconds=2, connections=100)
-
-
-@dataclass
-class Run:
-    """One run: what loadgen reports, and what it cost the server. Without a report, `failure` says why."""
-
-    work: str
-    server: str
-    exit_code: int = None
-    failure: str = None
-    report: dict = None
-    cpu: dict = None
-
-    def get(self, *path):
-        value = self.report
-        for key in path:
-            value = value.get(key) if isinstance(value, dict) else None
-        return value
-
-    @property
-    def delivered_percent(self):
-        return self.get("delivery", "deliveredPercent")
-
-    @property
-    def values(self):
-        """Values that arrived while the window was open."""
-        rate, measured_ms = self.get("throughput", "valuesPerSecond"), self.get("window", "measuredMs")
-        return rate * measured_ms / 1000 if rate and measured_ms else None
-
-    def us_per_value(self, seconds):
-        return seconds * 1e6 / self.values if self.values and seconds is not None else None
-
-    @property
-    def remark(self):
-        """Why loadgen's exit code is not 0; `None` when it is."""
-        if self.failure:
-            return self.failure
-        remarks = [self.verdict_remark, self.shared_remark]
-        return "; ".join(filter(None, remarks)) or None
-
-    @property
-    def is_shared(self):
-        """Something else ran on the server's CPU: its busy time says nothing of the server."""
-        return self.cpu is not None and is_foreign(self.cpu)
-
-    @property
-    def shared_remark(self):
-        if not self.is_shared:
-            return None
-        foreign = self.cpu["foreignS"] / self.cpu["spanS"]
-        return f"something else ran on CPU {SERVER_CPU} for {foreign:.0%} of the time, so busy time is left out"
-
-    @property
-    def verdict_remark(self):
-        if self.exit_code == 0:
-            return None
-        reasons = list(self.get("verdict", "spoilers") or [])
-        for judgement in self.get("verdict", "judgements") or []:
-            if isinstance(judgement["outcome"], dict):
-                reasons.append(f"{judgement['target']} not judged: {', '.join(judgement['outcome'].values())}")
-            elif judgement["outcome"] != "met":
-                reasons.append(f"{judgement['target']} {judgement['measured']} (wanted {judgement['wanted']})")
-        return f"loadgen's exit code {self.exit_code}: {'; '.join(map(str, reasons)) or 'see its log'}"
-
-    def line(self):
-        parts = [f"{self.work:<9}{self.server:<18}"]
-        if self.cpu and self.values:
-            parts.append(f"{self.us_per_value(self.cpu['busyS']):6.2f} us/value of raw busy time")
-        if (rate := self.get("throughput", "valuesPerSecond")):
-            parts.append(f"{rate:9.0f} values/s")
-        if (p99 := self.get("latency", "p99Us")):
-            parts.append(f"p99 {p99 / 1000:8.2f} ms")
-        if self.delivered_percent is not None:
-            parts.append(f"{self.delivered_percent:.3f} % delivered")
-        if (held := self.get("server", "bytesPerConnection")):
-            parts.append(f"{held:.0f} bytes/connection")
-        return "  ".join([*parts, *([self.remark] if self.remark else [])])
-
-
-def is_foreign(cpu):
-    return cpu["foreignS"] > FOREIGN_MAX * cpu["spanS"] + FOREIGN_SHARE_MAX * cpu["threadsS"]
-
-
-def run(work, server, kit, processes, redis_url, options):
-    """One run; made again where something else ran on the server's CPU. Of all the one where that was least."""
-    outcomes = []
-    while len(outcomes) <= REPEATS_MAX:
-        outcome = run_once(work, server, kit, processes, redis_url, options)
-        outcomes.append(outcome)
-        if not outcome.is_shared:
-            return outcome
-    return min(outcomes, key=lambda outcome: outcome.cpu["foreignS"])
-
-
-def run_once(work, server, kit, processes, redis_url, options):
-    """Starts the server, puts the work on it, and ends it."""
-    outcome = Run(work.name, server.name)
-    process = None
-    try:
-        process, address = processes.start_server(
-            f"{work.name}-{server.name}", server.invocation(kit, redis_url), SERVER_CPU
-        )
-        with Sampler(process.pid, SERVER_CPU) as sampler:
-            baseline_start = None
-            if work.charges_cpu:
-                # What starting costs is over when this begins.
-                time.sleep(1)
-                baseline_start = time.time()
-                time.sleep(BASELINE_S)
-            load(outcome, work, server, address, process, kit, processes, redis_url, options)
-            outcome.cpu = charge(outcome, sampler, baseline_start)
-        if process.poll() is not None:
-            outcome.failure = f"the server ended with {process.returncode}; its log is {process.log}"
-    except Failed as failure:
-        outcome.failure = str(failure)
-    finally:
-        if process:
-            processes.end(process)
-    return outcome
-
-
-def load(outcome, work, server, address, process, kit, processes, redis_url, options):
-    name = f"{work.name}-{server.name}-loadgen"
-    path = processes.directory / f"{name}.json"
-    path.unlink(missing_ok=True)
-    command = [kit.bin / "loadgen", "run", work.scenario, "--url", server.url(address), *server.dialect]
-    if work.needs_redis:
-        command += ["--publish", redis_url]
-    # Flags of the work come last: they win.
-    command += ["--duration", f"{options.seconds}s", "--json", path, *work.flags(options, process.pid)]
-    loadgen = processes.start(name, command, LOAD_CPU)
-    give_up = time.monotonic() + options.seconds + 120
-    while loadgen.poll() is None and time.monotonic() < give_up:
-        time.sleep(0.1)
-    if loadgen.poll() is None:
-        processes.end(loadgen)
-        raise Failed(f"loadgen did not end; its log is {loadgen.log}")
-    processes.end(loadgen)
-    outcome.exit_code = loadgen.returncode
-    try:
-        outcome.report = json.loads(path.read_text())
-    except (OSError, ValueError):
-        lines = loadgen.log.read_text(errors="replace").strip().splitlines()
-        outcome.failure = f"loadgen gave no report (exit code {loadgen.returncode}): {' '.join(lines[-3:])[:300]}"
-
-
-def charge(outcome, sampler, baseline_start):
-    """What the server's CPU did in loadgen's window, and before it."""
-    start, end = outcome.get("window", "startUs"), outcome.get("window", "endUs")
-    if baseline_start is None or start is None or end is None:
-        return None
-    before = sampler.between(baseline_start, baseline_start + BASELINE_S)
-    return sampler.between(start / 1e6, end / 1e6) | {"before": before}
