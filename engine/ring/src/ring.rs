@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use io_uring::squeue::Entry;
-use io_uring::types::{CancelBuilder, Fd, Fixed, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketFlags};
@@ -58,8 +58,6 @@ pub struct Ring {
     uring: Uring,
     slots: Slots,
     buffers: BufferRing,
-    /// Sockets are registered, so that a send need not look its descriptor up: 3 % of a small send.
-    registers: bool,
     waker: Waker,
     listener: Option<OwnedFd>,
     /// Accepting is wanted; a multishot that ends is armed again.
@@ -110,16 +108,10 @@ impl Ring {
                 .register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0)?;
         }
         buffers.fill();
-        // Refused where there are more connections than the file limit allows descriptors; it works without.
-        let registers = uring
-            .submitter()
-            .register_files_sparse(config.connections_max)
-            .is_ok();
         let mut ring = Self {
             uring: Uring(uring),
             slots: Slots::new(config.connections_max),
             buffers,
-            registers,
             waker: Waker::new().map_err(std::io::Error::from)?,
             listener: None,
             accepting: false,
@@ -187,18 +179,7 @@ impl Ring {
     /// # Errors
     /// All slots are in use: the descriptor comes back, the caller refuses the client.
     pub fn adopt(&mut self, descriptor: OwnedFd) -> Result<ConnectionKey, OwnedFd> {
-        let key = self.slots.insert(descriptor)?;
-        let slot = self.slots.open(key);
-        if self.registers {
-            let file = [slot.raw_descriptor()];
-            let registered = self
-                .uring
-                .0
-                .submitter()
-                .register_files_update(key.slot, &file);
-            slot.registered = registered.is_ok();
-        }
-        Ok(key)
+        self.slots.insert(descriptor)
     }
 
     /// The socket of a connection, for options and addresses; `None` when it is gone.
@@ -250,14 +231,7 @@ impl Ring {
         // DONTWAIT: the send ends within its submission, whatever the socket says, so the bytes are
         // free again at the end of the turn. NOSIGNAL: a dead peer is an error, not a signal.
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        // Only sends go by the table. What stays armed, as receives do, would before Linux 6.13 keep every later
-        // removal from the table waiting, and so descriptors open.
-        let send = if slot.registered {
-            opcode::Send::new(Fixed(key.slot), pointer, len)
-        } else {
-            opcode::Send::new(Fd(slot.raw_descriptor()), pointer, len)
-        };
-        let entry = send
+        let entry = opcode::Send::new(Fd(slot.raw_descriptor()), pointer, len)
             .flags(flags.bits().cast_signed())
             .build()
             .user_data(connection_token(Kind::Send, key));
@@ -647,14 +621,6 @@ impl Ring {
             .get(key)
             .is_some_and(|slot| slot.closing && slot.is_quiet())
         {
-            if self.slots.get(key).is_some_and(|slot| slot.registered) {
-                let removed = self
-                    .uring
-                    .0
-                    .submitter()
-                    .register_files_update(key.slot, &[-1]);
-                debug_assert!(removed.is_ok(), "what is in the table can be taken out");
-            }
             drop(self.slots.remove(key));
             events.push(Event::Closed(key));
         }

@@ -34,8 +34,6 @@ pub(crate) struct Slot {
     pub(crate) wants_receive: bool,
     /// The connection stands in the ring's starved list.
     pub(crate) starved: bool,
-    /// The descriptor stands in the ring's file table too, under the slot's number.
-    pub(crate) registered: bool,
     /// [`Ring::close`](crate::Ring::close) was called; the descriptor goes when nothing is in flight.
     pub(crate) closing: bool,
     /// `Some` exactly while a send is in flight.
@@ -133,7 +131,6 @@ impl Slots {
                 in_flight: 0,
                 wants_receive: false,
                 starved: false,
-                registered: false,
                 closing: false,
                 sending: None,
             });
@@ -149,7 +146,6 @@ impl Slots {
         entry.wants_receive = false;
         // Its old key may still stand in the starved list; there it is known by its generation.
         entry.starved = false;
-        entry.registered = false;
         entry.closing = false;
         Ok(ConnectionKey {
             slot,
