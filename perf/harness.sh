@@ -75,13 +75,15 @@ start_redis() {
     fail "Redis did not start; see $out/redis.log"
 }
 
-# start_engine [FLAG …]: on the Redis if there is one, else without a source.
+# start_engine [FLAG …]: on the Redis if there is one; else on the built-in feed if `feed` says which; else without a source.
+# On the first CPU, or on those that `cores` lists.
 start_engine() {
-    local source=(--simulate=false) cores=(--cores auto)
+    local source=(--simulate=false) on_cores=(--cores auto)
+    [ -z "${feed-}" ] || source=(--simulate "$feed")
     [ -z "$redis_url" ] || source=(--redis-url "$redis_url")
-    [ "$(nproc)" -lt 2 ] || cores=(--cores 0)
+    [ "$(nproc)" -lt 2 ] || on_cores=(--cores "${cores:-0}")
     : >"$out/engine.log" # There before it is looked at.
-    "$bin/tickwire" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 "${cores[@]}" "${source[@]}" "$@" >"$out/engine.log" 2>&1 &
+    "$bin/tickwire" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 "${on_cores[@]}" "${source[@]}" "$@" >"$out/engine.log" 2>&1 &
     engine=$!
     started+=("$engine")
     for _ in $(seq 100); do

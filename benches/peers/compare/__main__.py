@@ -38,6 +38,15 @@ def chosen(kind, names):
     return parse
 
 
+def other_engine(text):
+    """NAME=PATH: another build of the engine, a server like those that are known."""
+    name, _, path = text.partition("=")
+    program = Path(path)
+    if not name or not os.access(program, os.X_OK):
+        raise argparse.ArgumentTypeError(f"{text} is no NAME=PATH of a program; give one, such as pgo=target/pgo/release/tickwire")
+    return servers.another_engine(name, program.resolve())
+
+
 def at_least_one(text):
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is no whole number above 0; give one, such as 3")
@@ -59,11 +68,18 @@ def arguments():
     parser.add_argument("--idle-connections", type=at_least_one, default=5000, help="clients of the work idle [5000]")
     parser.add_argument("--only", type=chosen("server", all_servers), default=all_servers, metavar="A,B,…")
     parser.add_argument("--work", type=chosen("work", all_work), default=usual, metavar="A,B,…", help=f"[{','.join(usual)}]")
+    parser.add_argument(
+        "--engine", type=other_engine, action="append", default=[], metavar="NAME=PATH", help="another build of the engine too"
+    )
     parser.add_argument("--output", type=Path, help="where to, without ending [perf/results/DATE-compare]")
     parser.add_argument("--no-build", action="store_true", help="take the release binaries as they are")
     parser.add_argument("--check", action="store_true", help="only try whether each server delivers everything")
     parser.add_argument("--list", action="store_true", help="list servers and work, and end")
-    return parser.parse_args()
+    options = parser.parse_args()
+    for engine in options.engine:
+        servers.ALL[engine.name] = engine
+        options.only.append(engine.name)
+    return options
 
 
 def main():

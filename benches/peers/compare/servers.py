@@ -109,6 +109,13 @@ ALL = {
 }
 
 
+def another_engine(name, program):
+    """The engine as another build, for `--engine`."""
+    flags = ["--cores", "0", "--admin-listen", "127.0.0.1:0"]
+    about = f"the engine as another build: {program.name}"
+    return Server(f"engine-{name}", about, "engine", lambda kit: [program, *flags], redis="--redis-url")
+
+
 def versions(server, kit):
     """What a server consists of, for the report."""
     return ", ".join(version(package, server, kit) for package in server.packages)

@@ -33,7 +33,9 @@ class Work:
         return f"{self.count(options)} clients, {self.about}"
 
     def takes(self, server):
-        return server.name in self.servers if self.servers else server.name != "floor-answer"
+        if not self.servers:
+            return server.name != "floor-answer"
+        return server.name in self.servers or (server.kind == "engine" and "engine" in self.servers)
 
 
 def loadgen(*flags, symbols=50):

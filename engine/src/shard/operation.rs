@@ -22,6 +22,12 @@ impl ConnectionId {
 pub type SharedBytes = Rc<Vec<u8>>;
 
 /// What the driver is to do. Yielded by [`Shard::poll_output`](super::Shard::poll_output).
+///
+/// It does not leave its thread, so handing the bytes of a batch to one more client takes no atomic operation:
+/// ```compile_fail
+/// fn leaves_its_thread<T: Send>() {}
+/// leaves_its_thread::<tickwire_engine::shard::Operation>();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Send `bytes[range]` without waiting, and report what became of it through
