@@ -9,7 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "test helpers; a panic is the failure")]
 
 #[path = "engine/harness/mod.rs"]
-#[expect(dead_code, reason = "the other tests use more of it")]
+#[expect(dead_code, unused_imports, reason = "the other tests use more of it")]
 mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -255,8 +255,8 @@ impl Client {
         append_masked(
             &mut frame,
             MaskedOpcode::Text,
-            text.as_bytes(),
             [1, 2, 3, 4],
+            text.as_bytes(),
         );
         for piece in frame.chunks(pieces.unwrap_or(frame.len())) {
             self.socket.get_mut().write_all(piece).unwrap();

@@ -102,7 +102,7 @@ impl fmt::Display for KernelFeatures {
     }
 }
 
-/// Looks whether executors can be made here. Raises the soft limit of locked memory where that is what is missing.
+/// Looks whether executors can be made here. Raises the limit of locked memory where that is missing and permitted.
 ///
 /// # Errors
 /// What is missing, with its remedy; the caller refuses to start.
@@ -147,11 +147,16 @@ fn raise_locked_memory_limit() -> Result<(), SetupError> {
     if is_enough(limit.current) {
         return Ok(());
     }
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
+    // Above the hard limit root may go, which is what the engine is in most containers.
+    let wanted = match limit.maximum {
+        hard if is_enough(hard) => hard,
+        _ => Some(LOCKED_BYTES_MIN),
     };
-    if is_enough(limit.maximum) && setrlimit(Resource::Memlock, raised).is_ok() {
+    let raised = Rlimit {
+        current: wanted,
+        maximum: wanted,
+    };
+    if setrlimit(Resource::Memlock, raised).is_ok() {
         return Ok(());
     }
     Err(SetupError::LockedMemory(limit.current.unwrap_or_default()))
