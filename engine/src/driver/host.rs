@@ -92,7 +92,7 @@ impl ShardHost {
         mut sockets: impl Sockets,
         listener: TcpListener,
     ) -> Result<(), Errno> {
-        sockets.accept_on(listener);
+        sockets.accept_on(listener)?;
         let mut turn_started_ns = self.clock.monotonic_ns();
         loop {
             let worked = self.step(&mut sockets)?;

@@ -14,7 +14,10 @@ use crate::shard::{ConnectionId, SharedBytes};
 /// A driver's sockets. Operations for connections that are closed don't occur.
 pub(super) trait Sockets {
     /// Accepts on `listener` from now on.
-    fn accept_on(&mut self, listener: TcpListener);
+    ///
+    /// # Errors
+    /// The sockets are unusable; the shard stops.
+    fn accept_on(&mut self, listener: TcpListener) -> Result<(), Errno>;
 
     /// Goes on accepting after [`ShardHost::accept_failed`].
     fn resume_accepting(&mut self);

@@ -237,15 +237,13 @@ impl PolledSockets {
 }
 
 impl Sockets for PolledSockets {
-    fn accept_on(&mut self, listener: TcpListener) {
+    fn accept_on(&mut self, listener: TcpListener) -> Result<(), Errno> {
+        rustix::io::ioctl_fionbio(&listener, true)?;
         let flags = EventFlags::IN | EventFlags::ET;
-        let armed = listener
-            .set_nonblocking(true)
-            .map_err(|_| Errno::BADF)
-            .and_then(|()| epoll::add(&self.set, &listener, EventData::new_u64(LISTENER), flags));
-        debug_assert!(armed.is_ok(), "a listener can be polled");
+        epoll::add(&self.set, &listener, EventData::new_u64(LISTENER), flags)?;
         self.listener = Some(listener);
         self.acceptable = true;
+        Ok(())
     }
 
     fn resume_accepting(&mut self) {

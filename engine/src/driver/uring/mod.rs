@@ -93,8 +93,9 @@ struct UringSockets {
 }
 
 impl Sockets for UringSockets {
-    fn accept_on(&mut self, listener: TcpListener) {
+    fn accept_on(&mut self, listener: TcpListener) -> Result<(), Errno> {
         self.ring.accept_on(listener.into());
+        Ok(())
     }
 
     fn resume_accepting(&mut self) {
