@@ -5,6 +5,7 @@
 
 pub(crate) mod harness;
 
+mod a_frozen_engine_goes_on;
 mod a_rolling_restart_loses_nobody;
 mod a_second_engine_is_refused;
 mod a_stalled_log_reader_stalls_nothing;
