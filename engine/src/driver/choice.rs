@@ -90,14 +90,10 @@ impl From<super::glommio::SetupError> for DriverError {
 /// # Errors
 /// What is missing, with its remedy; the engine does not start.
 pub fn choose(choice: DriverChoice) -> Result<ChosenDriver, DriverError> {
-    let uring = || {
-        let features = tickwire_ring::probe()?;
-        Ok(format!("io_uring on {features}"))
-    };
+    let uring = || tickwire_ring::probe().map(|features| format!("io_uring on {features}"));
     #[cfg(feature = "glommio")]
     return among(choice, uring, || {
-        let features = super::glommio::probe()?;
-        Ok(features.to_string())
+        super::glommio::probe().map(|features| features.to_string())
     });
     #[cfg(not(feature = "glommio"))]
     match choice {

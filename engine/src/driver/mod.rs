@@ -1,4 +1,4 @@
-//! Drivers execute what a [`Shard`](crate::shard::Shard) yields: one per shard, on the shard's own thread.
+//! Drivers execute what a [`Shard`] yields: one per shard, on the shard's own thread.
 //!
 //! * [`uring`]: the default, on a ring of its own (Linux 6.1 or later);
 //! * [`glommio`], with the feature of that name: on glommio's executor (Linux 5.8 or later);

@@ -16,7 +16,7 @@
 //! **Defects of glommio 0.9 that this avoids**, each pinned by a test in `engine/tests/glommio_defects.rs`:
 //! * A waker that is cloned 32 768 times panics: its count has 16 bits, and each wake-up from another thread holds one
 //!   until the executor looks. Wake-ups come through an eventfd in the set instead, which no number of them fills.
-//! * Where the kernel refuses io_uring, making an executor panics instead of returning an error. [`probe`] looks before.
+//! * Where the kernel refuses io_uring, making an executor panics instead of returning an error. [`probe()`] looks before.
 //! * `TcpListener::bind` sets SO_REUSEPORT and nothing else can be set before it listens, so a second engine would share the
 //!   port silently. The listeners are the engine's own.
 
