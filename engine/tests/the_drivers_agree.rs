@@ -1,8 +1,8 @@
 //! Both drivers are fed the same script of client bytes and updates; what each client then received must be equal, byte
 //! for byte, per channel.
 //!
-//! The script comes from a seed: clients that connect, send commands in one piece or in many, send what nobody understands,
-//! stop reading, and leave in three ways, while bursts of updates are published. Nothing waits for time. Before a
+//! The script comes from a seed: clients that connect, send commands in one piece, in many or in floods, send what nobody
+//! understands, stop reading, and leave in three ways, while bursts of updates are published. Nothing waits for time. Before a
 //! client gives an order it has read what it was owed, so that what comes of the order does not depend on who was quicker.
 //! Names and times that each process makes up are masked.
 #![cfg(feature = "glommio")]
@@ -61,7 +61,7 @@ fn compare(seed: u64, client: usize, uring: &Received, glommio: &Received) {
             .iter()
             .zip(right)
             .position(|(left, right)| left != right);
-        let at = differ.unwrap_or(left.len().min(right.len()));
+        let at = differ.unwrap_or_else(|| left.len().min(right.len()));
         assert!(
             left == right,
             "seed {seed}, client {client}, channel `{channel}`, message {at}:\nuring   {:?}\nglommio {:?}",
@@ -175,7 +175,7 @@ impl Play {
         let client = &mut self.clients[who];
         client.catch_up(&self.published);
         let (name, other_name) = (SYMBOLS[symbol], SYMBOLS[other]);
-        let text = match self.random.u32(..6) {
+        let text = match self.random.u32(..7) {
             0..=2 => {
                 client.held.extend([symbol, other]);
                 format!(
@@ -187,6 +187,7 @@ impl Play {
                 format!(r#"{{"action":"unsubscribe","symbols":["{name}"]}}"#)
             }
             4 => r#"{"action":"ping","timestamp":"echo"}"#.to_owned(),
+            5 => return client.flood(),
             _ => ["{", "[]", r#"{"action":"fly"}"#][self.random.usize(..3)].to_owned(),
         };
         client.send(&text, pieces);
@@ -261,6 +262,22 @@ impl Client {
         for piece in frame.chunks(pieces.unwrap_or(frame.len())) {
             self.socket.get_mut().write_all(piece).unwrap();
         }
+    }
+
+    /// Sends more than is read at once, and than may be answered before it reads.
+    fn flood(&mut self) {
+        let mut frames = Vec::new();
+        for n in 0..400 {
+            let text = format!(r#"{{"action":"ping","timestamp":"{n:060}"}}"#);
+            append_masked(
+                &mut frames,
+                MaskedOpcode::Text,
+                [5, 6, 7, 8],
+                text.as_bytes(),
+            );
+        }
+        self.socket.get_mut().write_all(&frames).unwrap();
+        self.until_answered();
     }
 
     /// Reads until everything that was sent has been answered: until the pong to a ping behind it.
