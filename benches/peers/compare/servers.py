@@ -54,6 +54,13 @@ ALL = {
             lambda kit: [kit.bin / "tickwire", "--cores", "0", "--admin-listen", "127.0.0.1:0"],
             redis="--redis-url",
         ),
+        Server(
+            "engine-glommio",
+            "the same over the driver on glommio",
+            "engine",
+            lambda kit: [kit.bin / "tickwire", "--cores", "0", "--admin-listen", "127.0.0.1:0", "--driver", "glommio"],
+            redis="--redis-url",
+        ),
         Server("floor-send", "bare loop, one send() per update and client", "floor", floor("send")),
         Server("floor-coalesce", "the same, one send() per client for what one read brought", "floor", floor("coalesce")),
         Server("floor-uring", "the same through io_uring, 512 sends at a time", "floor", floor("uring")),

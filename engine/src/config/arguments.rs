@@ -176,9 +176,11 @@ struct Arguments {
     )]
     cores: Option<String>,
 
-    /// What executes socket operations: auto or uring [default: auto]
+    /// What executes socket operations: auto, uring or glommio [default: auto]
     ///
-    /// uring is io_uring and needs Linux 6.1.
+    /// uring is io_uring as Linux 6.1 has it: the least CPU time and memory. glommio runs on
+    /// Linux 5.8 and needs 512 KiB of locked memory (ulimit -l). auto: uring where it can run,
+    /// else glommio; the start-up line says which, and why.
     #[arg(
         long,
         verbatim_doc_comment,

@@ -108,8 +108,13 @@ pub enum Cores {
 /// What executes the shards' operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriverChoice {
-    /// io_uring.
+    /// The best one that this machine can run.
+    Auto,
+    /// A ring of its own.
     Uring,
+    /// glommio's executor.
+    #[cfg(feature = "glommio")]
+    Glommio,
 }
 
 /// How log lines look.
@@ -237,7 +242,7 @@ impl Config {
                 .unwrap_or(Cores::Auto),
             driver: layers
                 .take(key::DRIVER, values::driver)?
-                .unwrap_or(DriverChoice::Uring),
+                .unwrap_or(DriverChoice::Auto),
             limits: Limits {
                 connections_max: layers
                     .take(key::CONNECTIONS_MAX, values::count)?

@@ -63,7 +63,7 @@ fn without_any_source_the_built_in_feed_runs_on_the_documented_addresses() {
                 seed: 7
             }),
             cores: Cores::Auto,
-            driver: DriverChoice::Uring,
+            driver: DriverChoice::Auto,
             limits: Limits {
                 connections_max: 10_000,
                 topics_max: 10_000,
@@ -129,7 +129,15 @@ const PRECEDENCE: [Precedence; key::ALL.len()] = [
         Cores::List(cores) => cores[0].to_string(),
         Cores::Auto => "auto".to_owned(),
     }),
-    ("driver", ["uring", "auto", "auto"], |_| "uring".to_owned()),
+    ("driver", ["uring", "auto", "uring"], |config| {
+        match config.driver {
+            DriverChoice::Auto => "auto",
+            DriverChoice::Uring => "uring",
+            #[cfg(feature = "glommio")]
+            DriverChoice::Glommio => "glommio",
+        }
+        .to_owned()
+    }),
     ("connections-max", ["1", "2", "3"], |config| {
         config.limits.connections_max.to_string()
     }),
@@ -240,7 +248,6 @@ fn flag_beats_environment_beats_file_for_every_setting() {
                 file,
             })
             .unwrap();
-            let expected = if key == "driver" { "uring" } else { expected };
             assert_eq!(
                 show(&config),
                 expected,
@@ -417,7 +424,7 @@ fn every_refusal_names_its_place_and_its_remedy() {
         ("cores", "0,2-3,3", "core 3 stands twice"),
         ("cores", "0-99999999", "up to 1023"),
         ("cores", "all", "give auto"),
-        ("driver", "epoll", "give auto or uring"),
+        ("driver", "epoll", "give auto, uring"),
         ("connections-max", "0", "from 1 to 10000000"),
         ("connections-max", "-1", "from 1 to 10000000"),
         ("connections-max", "1e4", "from 1 to 10000000"),

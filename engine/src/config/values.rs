@@ -86,8 +86,18 @@ pub(super) fn duration(text: &str, max: Duration) -> Result<Duration, String> {
 
 pub(super) fn driver(text: &str) -> Result<DriverChoice, String> {
     match text {
-        "auto" | "uring" => Ok(DriverChoice::Uring),
-        _ => Err(format!("`{text}` is no driver; give auto or uring")),
+        "auto" => Ok(DriverChoice::Auto),
+        "uring" => Ok(DriverChoice::Uring),
+        #[cfg(feature = "glommio")]
+        "glommio" => Ok(DriverChoice::Glommio),
+        #[cfg(not(feature = "glommio"))]
+        "glommio" => Err(
+            "this build has no glommio; give auto or uring, or build with `--features glommio`"
+                .to_owned(),
+        ),
+        _ => Err(format!(
+            "`{text}` is no driver; give auto, uring or glommio"
+        )),
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::config::{RedisConfig, RedisUrl};
+use crate::driver::ShardWaker;
 use crate::driver::command::ShardCommand;
 use crate::ingest::redis::RedisServers;
 use crate::ingest::source_state::SourceHealth;
@@ -465,7 +466,7 @@ fn play_shard(is_stuck: Arc<AtomicBool>) -> ShardHandle {
             }
         }
     });
-    ShardHandle::new(commands, waker, Arc::default())
+    ShardHandle::new(commands, ShardWaker::new(waker), Arc::default())
 }
 
 /// All that comes until the peer closes; a reset after an answer ends it too.

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use tickwire_ring::Waker;
 use tokio::sync::{Notify, oneshot};
 
+use super::ShardWaker;
+use crate::mailbox::WakeShard;
 use crate::shard::metrics::ShardMetrics;
 use crate::shard::{ConnectionReport, InterestChange, ReportOrder};
 
@@ -59,15 +60,19 @@ pub struct DrainSchedule {
 #[derive(Clone, Debug)]
 pub struct ShardHandle {
     commands: Sender<ShardCommand>,
-    waker: Waker,
+    waker: ShardWaker,
     interest_news: Arc<Notify>,
 }
 
 impl ShardHandle {
-    /// Joins the sending end of a shard's commands, the waker of its ring, and what the shard notifies when
+    /// Joins the sending end of a shard's commands, what wakes it, and what the shard notifies when
     /// the set of channels that its clients watch changes.
     #[must_use]
-    pub fn new(commands: Sender<ShardCommand>, waker: Waker, interest_news: Arc<Notify>) -> Self {
+    pub fn new(
+        commands: Sender<ShardCommand>,
+        waker: ShardWaker,
+        interest_news: Arc<Notify>,
+    ) -> Self {
         Self {
             commands,
             waker,

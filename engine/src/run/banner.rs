@@ -4,17 +4,17 @@ use std::fmt;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use tickwire_ring::KernelFeatures;
 use tracing::info;
 
 use super::placement::{Placement, list};
 use crate::config::{Config, LogFormat};
+use crate::driver::choice::ChosenDriver;
 use crate::limits::MemoryBound;
 
 /// Everything worth knowing at start.
 pub(super) struct Banner<'a> {
     pub(super) config: &'a Config,
-    pub(super) features: &'a KernelFeatures,
+    pub(super) driver: &'a ChosenDriver,
     pub(super) placement: &'a Placement,
     pub(super) public: SocketAddr,
     pub(super) admin: SocketAddr,
@@ -24,7 +24,7 @@ impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             config,
-            features,
+            driver,
             placement,
             ..
         } = self;
@@ -65,7 +65,7 @@ impl fmt::Display for Banner<'_> {
             write!(f, " none but POST /publish")?;
         }
         writeln!(f)?;
-        writeln!(f, "  driver   io_uring on {features}")?;
+        writeln!(f, "  driver   {driver}")?;
         let (shards, ingest) = (list(&placement.shards), list(&placement.ingest));
         writeln!(
             f,

@@ -1,7 +1,7 @@
 //! Putting the engine together, and taking it apart in order.
 //!
 //! ```text
-//!  main ──► file limit, probe, placement, listeners ──► shard-0 … shard-N: ring, then wait for a mailbox
+//!  main ──► file limit, probe, placement, listeners ──► shard-0 … shard-N: driver, then wait for a mailbox
 //!       └─► ingest thread: pipeline with all mailboxes, sources, admin, signals
 //! ```
 //! Whatever can be refused is refused before the first connection is accepted.
@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tickwire_ring::{FileLimit, SetupError, raise_file_limit};
+use tickwire_ring::{FileLimit, raise_file_limit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, channel, unbounded_channel};
@@ -29,8 +29,10 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{self, AdminParts, AdminState};
+use crate::driver::OpenConnections;
+use crate::driver::choice::{self, DriverError};
 use crate::driver::command::{DrainSchedule, ShardCommand, ShardHandle};
-use crate::driver::uring::{ListenError, Listeners, OpenConnections, WakeRing};
+use crate::driver::listener::{ListenError, Listeners};
 use crate::ingest::orders::Order;
 use crate::ingest::redis::{RedisPublisher, RedisServers};
 use crate::ingest::source_state::SourceState;
@@ -60,8 +62,8 @@ const DESCRIPTORS_RESERVED: u64 = 128;
 /// Why the engine did not start. The text names the remedy.
 #[derive(Debug)]
 pub enum StartError {
-    /// No ring can be set up.
-    Ring(SetupError),
+    /// No driver can run here.
+    Driver(DriverError),
     /// An address can't be listened on.
     Listen(ListenError),
     /// A chosen CPU is not allowed.
@@ -75,7 +77,7 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ring(error) => error.fmt(f),
+            Self::Driver(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
             Self::Core(error) => error.fmt(f),
             Self::FileLimit(limit) => write!(
@@ -99,7 +101,7 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
         warn!("{warning}");
     }
     fit_to_file_limit(&mut config, raise_file_limit())?;
-    let features = tickwire_ring::probe().map_err(StartError::Ring)?;
+    let driver = choice::choose(config.driver).map_err(StartError::Driver)?;
     let allowed = tickwire_ring::placement::allowed_cpus()
         .map_err(|errno| StartError::Runtime(errno.into()))?;
     let placement = Placement::choose(&config.cores, &allowed).map_err(StartError::Core)?;
@@ -135,17 +137,18 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
         let thread = ShardThread {
             config: shard_config,
             core,
+            driver: driver.kind,
             clock,
             open_connections: open_connections.clone(),
             poll_ns,
             ended: ended.clone(),
         };
-        shards.push(thread.spawn().map_err(StartError::Ring)?);
+        shards.push(thread.spawn().map_err(StartError::Driver)?);
     }
     drop(ended);
     let banner = Banner {
         config: &config,
-        features: &features,
+        driver: &driver,
         placement: &placement,
         public: public.address,
         admin: admin_address,
@@ -330,7 +333,7 @@ fn connect_mailbox(
     let drained = drained.clone();
     mailbox(
         config,
-        Box::new(WakeRing(shard.waker.clone())),
+        Box::new(shard.waker.clone()),
         Box::new(move || drained.notify_one()),
     )
 }

@@ -1,25 +1,11 @@
-//! The real binary, real sockets, a real Redis, and clients written by others (tungstenite, redis).
-//!
-//! One behaviour per file. Everything listens on ports that the system chose, so that tests run in
-//! parallel and any number of times; they wait for conditions, and a deadline only ends a failure.
+//! The real binary over its default driver, real sockets, a real Redis, and clients written by others (tungstenite,
+//! redis).
 #![expect(clippy::unwrap_used, reason = "test helpers; a panic is the failure")]
 
-mod harness;
+#[path = "scenarios.rs"]
+mod scenarios;
 
-mod a_rolling_restart_loses_nobody;
-mod a_second_engine_is_refused;
-mod a_stalled_log_reader_stalls_nothing;
-mod bad_messages_get_the_documented_error;
-mod draining_refuses_and_loses_nobody;
-mod every_shard_serves_every_symbol;
-mod frozen_clients_disturb_nobody;
-mod operators_give_orders;
-mod operators_see_who_is_slow;
-mod prices_arrive_byte_for_byte;
-mod private_channels_are_opened_by_the_operator;
-mod readiness_follows_the_sources;
-mod redis_comes_and_goes;
-mod signals_end_it_in_order;
-mod simulated_feed_needs_nothing_else;
-mod slow_clients_get_what_their_policy_says;
-mod threads_stay_in_the_inherited_mask;
+use scenarios::harness;
+
+/// Which driver the engines of these tests run on.
+const DRIVER: &str = "uring";

@@ -23,7 +23,10 @@ fn the_banner_says_what_it_found_and_what_it_may_use() {
         "clients  ws://127.0.0.1:",
         "admin    http://",
         "simulated feed, 50 symbols",
-        "io_uring on Linux",
+        match crate::DRIVER {
+            "uring" => "driver   io_uring on Linux",
+            _ => "driver   glommio 0.9 on Linux",
+        },
         "MiB =",
     ] {
         assert!(

@@ -17,6 +17,8 @@ fn every_thread_runs_where_it_may() {
         "127.0.0.1:0",
         "--cores",
         "auto",
+        "--driver",
+        crate::DRIVER,
     ]);
     let engine = Engine::start_with(&mut command);
     engine.client();

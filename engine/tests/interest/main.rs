@@ -18,6 +18,9 @@ mod per_symbol_channels_follow_the_clients;
 mod random_clients_leave_the_right_set;
 mod the_union_is_exact;
 
+/// What they share knows no driver: either does.
+const DRIVER: &str = "auto";
+
 type Scenario = (&'static str, fn());
 
 const SCENARIOS: &[Scenario] = &[

@@ -29,7 +29,8 @@ impl Engine {
         // By environment, so that a test's own flags win.
         command
             .env("TICKWIRE_LISTEN", "127.0.0.1:0")
-            .env("TICKWIRE_ADMIN_LISTEN", "127.0.0.1:0");
+            .env("TICKWIRE_ADMIN_LISTEN", "127.0.0.1:0")
+            .env("TICKWIRE_DRIVER", crate::DRIVER);
         // One shard: what several do is a test of its own.
         command
             .env("TICKWIRE_CORES", first_allowed_cpu())
