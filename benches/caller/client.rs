@@ -2,13 +2,12 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Instant;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tickwire_protocol::frame::{MaskedOpcode, append_masked};
 use tickwire_protocol::handshake::append_upgrade_request;
 
-use crate::{Arguments, Begun, Until};
+use crate::{Arguments, Begun, Until, clock};
 
 /// What all clients say, made once.
 pub(crate) struct Conversation {
@@ -106,7 +105,7 @@ impl Client {
         Ok(Self {
             stream: socket.into(),
             stage: Stage::Connecting,
-            begun: Instant::now(),
+            begun: clock::now(),
             received: Vec::new(),
             awaited_frames: 0,
             commands_left: 0,
@@ -182,7 +181,7 @@ impl Client {
             return Ok(false);
         }
         self.commands_left -= 1;
-        self.begun = Instant::now();
+        self.begun = clock::now();
         self.awaited_frames = 1;
         self.send(&conversation.commands[self.commands_sent % conversation.commands.len()])?;
         self.commands_sent += 1;

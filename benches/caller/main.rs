@@ -11,6 +11,7 @@
 #![expect(clippy::print_stdout, reason = "a command-line program")]
 
 mod client;
+mod clock;
 mod phase;
 
 use std::error::Error;

@@ -1,11 +1,11 @@
 //! What was done in a span of time, and how long each thing took.
 
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::Begun;
+use crate::{Begun, clock};
 
 /// A span in which clients ask and are answered.
 #[derive(Serialize)]
@@ -29,9 +29,9 @@ pub(crate) struct Phase {
 
 impl Phase {
     pub(crate) fn begin() -> Self {
-        let now = Instant::now();
+        let now = clock::now();
         Self {
-            start_us: unix_us(),
+            start_us: clock::unix_us(),
             end_us: 0,
             count: 0,
             per_second: 0.0,
@@ -45,24 +45,24 @@ impl Phase {
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
+        clock::now().duration_since(self.begun)
     }
 
     /// How long ago the last answer came.
     pub(crate) fn silence(&self) -> Duration {
-        self.last.elapsed()
+        clock::now().duration_since(self.last)
     }
 
     /// Something that began then was answered now.
     pub(crate) fn note(&mut self, begun: Begun) {
-        self.last = Instant::now();
+        self.last = clock::now();
         let taken = self.last.duration_since(begun);
         self.taken_us
             .push(u64::try_from(taken.as_micros()).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn end(mut self) -> Self {
-        self.end_us = unix_us();
+        self.end_us = clock::unix_us();
         self.taken_us.sort_unstable();
         self.count = self.taken_us.len();
         self.per_second = self.count as f64 / self.elapsed().as_secs_f64();
@@ -104,15 +104,4 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a load program has no clock module"
-)]
-fn unix_us() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

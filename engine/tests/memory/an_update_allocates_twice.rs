@@ -40,7 +40,9 @@ fn allocations_per_update(shards: usize, payload: impl Fn(u64) -> String) -> f64
         })
     };
     // The topic is made, and scratch space grows: to the tenth, whose sequence has a digit more.
-    (0..WARM_UP).for_each(|n| drop(publish(n)));
+    for n in 0..WARM_UP {
+        publish(n);
+    }
     let allocated: u64 = (WARM_UP..WARM_UP + UPDATES)
         .map(|n| publish(n).count_total)
         .sum();
