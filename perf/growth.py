@@ -143,7 +143,8 @@ def write(prefix, options, results):
             spread = f"{median:.2f} ({min(values):.2f} … {max(values):.2f})"
             lines.append(f"| {point.label} | {point.rate} | {spread} | {median / base:.2f} | {p99:.1f} | {delivered:.3f} |")
         lines.append("")
-        panels.append(chart.Panel(f"{name}: {title}", bars))
+        if name != "check":
+            panels.append(chart.Panel(f"{name}: {title}", bars))
     for remark in dict.fromkeys(f"{run.work}: {run.remark}" for run in results.runs if run.remark):
         lines.append(f"* {remark}")
     kept = [{"point": run.work, "cpu": run.cpu, "values": run.values, "report": {"latency": run.get("latency")}} for run in results.runs]
