@@ -46,6 +46,8 @@ pub(super) struct ShardHost {
     open_connections: OpenConnections,
     /// How long to look at the mailbox before sleeping; waking costs the waker 16 µs.
     poll_ns: u64,
+    /// Updates came since the last sleep: more are likely. Nothing else is worth polling for.
+    had_mail: bool,
     interest_news: Arc<Notify>,
     /// `interest_news` was notified since the news were taken last.
     interest_told: bool,
@@ -72,6 +74,7 @@ impl ShardHost {
             connections_max: parts.limits.connections_max,
             open_connections: parts.open_connections,
             poll_ns: parts.poll_ns,
+            had_mail: false,
             interest_news: parts.interest_news,
             interest_told: false,
             transport: Transport::default(),
@@ -270,6 +273,7 @@ impl ShardHost {
                 self.mailbox.take(MAILBOX_BUDGET, &mut self.updates);
             }
             let was_empty = self.updates.is_empty();
+            self.had_mail |= !was_empty;
             self.shard.take_updates(&mut self.updates, now);
             if was_empty || !self.updates.is_empty() || self.shard.is_fanning_out() {
                 return;
@@ -355,13 +359,13 @@ impl ShardHost {
         slept
     }
 
-    /// Looks for work for `poll_ns`; returns whether some came.
+    /// Looks for work for `poll_ns`, where updates have come of late; returns whether some came.
     fn poll_before_sleep(
         &mut self,
         sockets: &mut impl Sockets,
         deadline_ns: Option<u64>,
     ) -> Result<bool, Errno> {
-        if self.poll_ns == 0 {
+        if self.poll_ns == 0 || !std::mem::take(&mut self.had_mail) {
             return Ok(false);
         }
         // Only what is armed can bring anything.
