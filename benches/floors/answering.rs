@@ -14,7 +14,7 @@ use tickwire_protocol::handshake::{
 
 use crate::listen;
 
-/// Clients at once: by descriptor.
+/// What epoll names the listener by; clients are named by their place.
 const LISTENER: u64 = u64::MAX;
 
 /// Serves until it is ended. `answer_bytes`: sizes of the texts with which messages are answered in turn.

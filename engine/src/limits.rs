@@ -65,9 +65,9 @@ pub const TRIM_INTERVAL_NS: u64 = 1_000_000_000;
 /// Clients that are not direct whose frames are queued before that counts as one operation.
 pub const QUEUED_CLIENTS_BUDGET: usize = 16;
 
-/// Operations executed between two looks at completions, inbound and mailbox. Beside a
-/// bare `send()` loop of 1000 clients, 64 a chunk cost 1.01 and 1.06, 256 cost 0.95 and 1.02 (two series of
-/// 4 and 5 interleaved rounds); 16 cost more than 64. 256 take about 1 ms.
+/// Operations executed between two looks at completions, inbound and mailbox. 8, 16, 32 and 64 took 1.06, 1.07,
+/// 1.02 and 1.01 of the threads' CPU per delivery to 1000 clients that 256 take, within the noise
+/// (perf/README.md); 256 take about 1 ms.
 pub const CHUNK_OPERATIONS: usize = 256;
 
 /// Inbound bytes handled between two chunks of operations. What is beyond waits in its buffers, which is

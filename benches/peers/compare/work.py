@@ -23,7 +23,6 @@ class Work:
     servers: tuple = ()  # The only ones that take part; all but floor-answer where there are none.
     charges_cpu: bool = False
     needs_redis: bool = True
-    is_whole: bool = False  # The window is as long as the work takes.
     is_extra: bool = False  # Only when asked for.
 
     def count(self, options):
@@ -85,8 +84,8 @@ ALL = {
         Work("million", "50 symbols each, 1000 updates/s: a million values/s", loadgen("--rate", 1000), "steady", **HELD, **EXTRA),
         Work("sets", "each its own 10 of 1000 symbols, 5000 updates/s", loadgen("--rate", 5000, *OWN_SETS, symbols=1000), "mixed", **HELD, **EXTRA),
         Work("wide", "1 symbol, 4 updates/s", loadgen("--rate", 4, symbols=1), "steady", 5000, **CHARGED, **EXTRA),
-        Work("connect", "connected, upgraded, subscribed to 10 symbols and sent their values", calls(), "", 9000, "floor-answer", ASKED, is_whole=True, **CHARGED, **EXTRA),
-        Work("inbound", "100 × subscribe, unsubscribe, ping, one after the other", calls("--commands", 100), "", 1000, "floor-answer", ASKED, is_whole=True, **CHARGED, **EXTRA),
+        Work("connect", "connected, upgraded, subscribed to 10 symbols and sent their values", calls(), "", 9000, "floor-answer", ASKED, **CHARGED, **EXTRA),
+        Work("inbound", "100 × subscribe, unsubscribe, ping, one after the other", calls("--commands", 100), "", 1000, "floor-answer", ASKED, **CHARGED, **EXTRA),
     )
 }
 CHECK = Work("check", "", loadgen("--rate", 200, "--warm-up", "1s"), "steady")
