@@ -14,7 +14,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::sockopt::socket_error;
+use rustix::net::sockopt::{set_socket_recv_buffer_size, socket_error};
 use rustix::net::{RecvFlags, recv};
 use tickwire_ring::ConnectionKey;
 
@@ -27,6 +27,9 @@ use crate::plan::Slow;
 /// Receive buffer that slow clients ask for, in bytes: the kernel doubles it for its own overhead
 /// (socket(7)). Small, so that it is the server's side that fills.
 pub(super) const RECEIVE_BUFFER_BYTES: usize = 4096;
+
+/// The same of those that have thawed.
+const THAWED_BUFFER_BYTES: usize = 1 << 16;
 
 /// Time between two reads of a trickling client, and between two questions to a frozen one.
 const STEP: Duration = Duration::from_millis(50);
@@ -183,8 +186,18 @@ impl Receiver {
             };
             if matches!(connection.stage, Stage::Live(_)) {
                 connection.is_frozen = false;
+                self.widen(client.key);
                 self.ring.receive(client.key);
             }
+        }
+    }
+    /// Gives a thawed client the room of a healthy one. With a window smaller than the sender's segment
+    /// it would get one window's worth per probe of the sender's, five times a second, and not end on
+    /// the newest within the grace.
+    fn widen(&mut self, key: ConnectionKey) {
+        if let Some(descriptor) = self.ring.descriptor(key) {
+            // Refused, it thaws slowly, and the report says so.
+            let _ = set_socket_recv_buffer_size(descriptor, THAWED_BUFFER_BYTES);
         }
     }
 }
