@@ -135,15 +135,15 @@ pub const ACCEPT_BACKLOG: i32 = 4_096;
 /// kernel can't be replaced by newer values.
 pub const KERNEL_UNSENT_BYTES_MAX: u32 = 16 * 1024;
 
-/// Bytes of Redis messages read beyond what the pipeline has seen. Beyond it the socket is not read, and
-/// Redis holds them, or cuts us off. About 1 300 updates of 200 bytes: less than a mailbox.
-pub const REDIS_READ_AHEAD_BYTES: u64 = 256 * 1024;
+/// Bytes of Redis messages read at once. Until all have been seen the socket is not read, and Redis holds what
+/// follows, or cuts us off. About 330 updates of 200 bytes: less than a mailbox.
+pub const REDIS_READ_BYTES: usize = 64 * 1024;
 
 /// Messages between two wake-ups of the shards, and between two chances for other tasks of ingest.
 pub const REDIS_MESSAGES_BUDGET: usize = 256;
 
 /// A Redis message that is longer is not waited for: the connection is replaced. Publications end at 64 KiB.
-pub const REDIS_MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+pub const REDIS_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Orders of the control channel that wait for the shards. One more is lost, and counted.
 pub const ORDERS_MAX: usize = 2 * REDIS_MESSAGES_BUDGET;

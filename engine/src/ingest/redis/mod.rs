@@ -3,7 +3,7 @@
 //! * Redis Pub/Sub keeps nothing: what is published while the connection is down is lost to this process, and
 //!   [`SourceState`] says that it was down.
 //! * It never waits for a shard: a full mailbox conflates. What is held between the socket and the pipeline is
-//!   bounded (`read_ahead`); beyond it Redis holds it, and beyond its bound Redis cuts us off.
+//!   bounded (`subscriber`); beyond it Redis holds it, and beyond its bound Redis cuts us off.
 //! * A dead connection is noticed within 5 s, also when the server froze or its host vanished (`connection`).
 //! * The control channel is read beside the updates; its orders keep their place among them (`orders`).
 //! * On a Redis Cluster the same is true of each of its nodes (`cluster`).
@@ -18,9 +18,10 @@ pub(crate) mod commands;
 mod connection;
 mod publisher;
 mod publishing;
-mod read_ahead;
 mod rejections;
+mod resp;
 mod servers;
+mod subscriber;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -39,11 +40,12 @@ use super::{Pipeline, Source};
 use crate::random::Random;
 use backoff::{Backoff, WAIT_MAX};
 use cluster::ClusterMap;
-use connection::{Connection, Lost};
+use connection::{Connection, SymbolChannels};
 pub use publisher::{PublishError, RedisPublisher};
 use publishing::Publishing;
 use rejections::Rejections;
 pub use servers::RedisServers;
+use subscriber::{Channels, Lost};
 
 /// Publishes what Redis delivers, for ever. `state` is up exactly while all subscriptions stand; what concerns
 /// clients goes to `orders`. With `watched`, the channels of these symbols are subscribed too.
@@ -137,15 +139,20 @@ async fn keep_connected(
     loop {
         let server = servers.candidate(attempt);
         attempt = attempt.wrapping_add(1);
-        let lost = match Connection::open(servers.config(), &server).await {
+        let lost = match Connection::open(servers.config(), &server, publishing).await {
             Ok(connection) => {
-                publishing.begin();
                 let when_up = || {
                     info!(%server, channel = servers.config().channel_updates, "Redis is up");
                     outage = Outage::default();
                     parts.set_updates(true);
                 };
-                let symbols = watched.map(WatchedSymbols::follow);
+                // Never unsubscribed, should it be the channel of a symbol.
+                let is_own = |name: &str| name != publishing.channel_updates;
+                let symbols = watched.map(|watched| SymbolChannels {
+                    channels: Channels::Common,
+                    symbols: watched.follow(),
+                    is_own: &is_own,
+                });
                 let forward = connection.forward(publishing, symbols, when_up);
                 reset_when_stable(&mut backoff, forward).await
             }

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use redis::Msg;
 use tickwire_protocol::channel::symbol_of;
 use tokio::sync::mpsc::Sender;
 
@@ -21,25 +20,26 @@ pub(super) struct Publishing {
 }
 
 impl Publishing {
-    /// Takes in messages in their order, then lets the shards see them.
-    pub(super) fn publish(&self, messages: &mut Vec<Msg>) {
+    /// Takes in a message; [`flush`](Self::flush) lets the shards see it.
+    pub(super) fn publish(&self, channel: &[u8], payload: &[u8]) {
         let pipeline = &mut *self.pipeline.borrow_mut();
-        for message in messages.drain(..) {
-            let (channel, payload) = (message.get_channel_name(), message.get_payload_bytes());
-            if channel == CONTROL_CHANNEL {
-                let ordered = take_order(payload, pipeline, &self.orders);
-                pipeline.note_order(ordered);
-                continue;
-            }
-            let symbol = if channel == self.channel_updates {
-                None
-            } else {
-                symbol_of(channel)
-            };
-            let published = pipeline.publish(Source::Redis, payload, symbol);
-            self.rejections.note(&published.rejected, payload);
+        if channel == CONTROL_CHANNEL.as_bytes() {
+            let ordered = take_order(payload, pipeline, &self.orders);
+            pipeline.note_order(ordered);
+            return;
         }
-        pipeline.flush();
+        let symbol = if channel == self.channel_updates.as_bytes() {
+            None
+        } else {
+            std::str::from_utf8(channel).ok().and_then(symbol_of)
+        };
+        let published = pipeline.publish(Source::Redis, payload, symbol);
+        self.rejections.note(&published.rejected, payload);
+    }
+
+    /// Lets the shards see what was taken in.
+    pub(super) fn flush(&self) {
+        self.pipeline.borrow_mut().flush();
     }
 
     /// A connection begins: a `resume` may have been lost with the last one.
