@@ -11,8 +11,12 @@ use tickwire_protocol::limits::{COMMAND_BYTES_MAX, PUBLICATION_BYTES_MAX, REQUES
 pub const SUBSCRIPTIONS_PER_CLIENT_MAX: usize = 2_048;
 
 /// Slots of a shard above its share of connections, to answer `503` in. Beyond them a connection is
-/// closed unanswered.
+/// answered outside of the shard.
 pub const REFUSAL_SLOTS: u32 = 64;
+
+/// Connections of a shard that have been answered `503` without a slot and are kept for a second, as far as there are
+/// descriptors to spare. Beyond them the oldest goes at once, and may lose its answer.
+pub const REFUSALS_KEPT: usize = 4_096;
 
 /// Send buffers kept for reuse. One more is freed.
 pub const SEND_BUFFERS_KEPT: usize = 64;

@@ -16,7 +16,7 @@ pub enum HandshakeResult {
     Page,
     /// Last values over HTTP.
     Quotes,
-    /// 400 or 431.
+    /// 400, 414, 431, 501 or 505.
     Malformed,
     /// 404.
     NotFound,
@@ -26,7 +26,7 @@ pub enum HandshakeResult {
     UpgradeRequired,
     /// 503.
     Capacity,
-    /// No complete request within the time.
+    /// No complete request within the time; 408 if it had begun.
     Timeout,
 }
 

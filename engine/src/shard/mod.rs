@@ -46,9 +46,9 @@ use crate::mailbox::{SharedUpdate, TopicId};
 use crate::policy::Policies;
 use crate::random::Random;
 use connection::{Connection, Drain, Heartbeats, InFlight, Inbound, Phase};
-pub use connection::{ConnectionReport, ReportOrder};
+pub use connection::{ConnectionReport, ReportOrder, refusal_without_slot};
 use fanout::{Batches, Coalescer, Dispatch, ThrottleTimers};
-use metrics::{Counters, HandshakeResult, ShardMetrics};
+use metrics::{Counters, ShardMetrics};
 pub use operation::{CloseReason, ConnectionId, Operation, SendOutcome, SharedBytes};
 use outbound::{Books, BytesPool, OutboundPool};
 pub use outbound::{Ledger, Mode};
@@ -231,6 +231,12 @@ impl Shard {
         match entry.phase {
             // The peer may still read our last bytes.
             Phase::Flushing if !failed => {}
+            Phase::Handshake if !failed => self.handshake_cut_short(connection.slot, now),
+            // Answers to what it sent before wait, such as that to its upgrade.
+            Phase::Open if !failed && entry.awaits_replies() => {
+                let (code, reason) = (CloseCode::Normal, CloseReason::Eof);
+                self.begin_close(connection.slot, code, "", reason);
+            }
             _ => {
                 let reason = if failed {
                     CloseReason::Failed
@@ -580,8 +586,8 @@ impl Shard {
         let connection = &mut self.connections[slot as usize];
         match kind {
             TimerKind::Handshake if connection.phase == Phase::Handshake => {
-                self.counters.handshakes[HandshakeResult::Timeout as usize] += 1;
-                self.end(slot, Some(CloseReason::HandshakeTimeout), false);
+                let now = self.now;
+                self.handshake_timed_out(slot, now);
             }
             // A peer that has not taken the last bytes by now reads nothing: only a reset reaches it.
             TimerKind::Flush if connection.phase == Phase::Flushing => self.end(slot, None, true),

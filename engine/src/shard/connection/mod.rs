@@ -24,3 +24,4 @@ pub(super) use drain::Drain;
 pub(super) use heartbeat::Heartbeats;
 pub use report::{ConnectionReport, ReportOrder};
 pub(super) use state::{Connection, InFlight, Inbound, Phase};
+pub use upgrade::refusal_without_slot;

@@ -17,9 +17,6 @@ use crate::shard::Shard;
 use crate::shard::metrics::HandshakeResult;
 use crate::shard::operation::CloseReason;
 
-/// Where it is served.
-pub(super) const PATH: &str = "/api/quotes";
-
 /// Any page may read what any client may subscribe to without authentication. A conditional request is
 /// not a simple one, so browsers ask with OPTIONS first.
 const CORS: [(&str, &str); 4] = [

@@ -149,6 +149,12 @@ impl Connection {
         self.outbound.is_none() && self.in_flight == InFlight::Nothing
     }
 
+    /// Whether replies wait to be sent.
+    pub(in crate::shard) fn awaits_replies(&self) -> bool {
+        let outbound = self.outbound.as_ref();
+        outbound.is_some_and(|outbound| !outbound.control.is_empty())
+    }
+
     pub(in crate::shard) fn mode(&self) -> Mode {
         self.outbound
             .as_ref()

@@ -1,6 +1,5 @@
 //! From the request to a session, or to the status that says why not (PROTOCOL section 1).
 
-use percent_encoding::percent_decode_str;
 use tickwire_protocol::channel::ChannelName;
 use tickwire_protocol::event::append_connected;
 use tickwire_protocol::handshake::{
@@ -8,7 +7,7 @@ use tickwire_protocol::handshake::{
     parse_request,
 };
 
-use super::{Inbound, Phase, quotes};
+use super::{Inbound, Phase};
 use crate::clock::Now;
 use crate::limits::HEARTBEAT_INTERVAL_MS;
 use crate::shard::Shard;
@@ -74,15 +73,41 @@ impl Shard {
 
     /// Answers an accepted connection for which there is no capacity, without reading its request.
     pub(in crate::shard) fn refuse_for_capacity(&mut self, slot: u32, now: Now) {
-        let response = Response {
-            headers: &[("Retry-After", RETRY_AFTER_S)],
-            ..Response::new(
-                503,
-                "no capacity for one more connection\n",
-                HandshakeResult::Capacity,
-            )
-        };
-        self.respond(slot, &response, false, CloseReason::Capacity, now);
+        self.respond(slot, &no_capacity(), false, CloseReason::Capacity, now);
+    }
+
+    /// A connection was refused for which there was not even a slot; it got [`refusal_without_slot`].
+    pub fn handle_refused(&mut self) {
+        self.counters.handshakes[HandshakeResult::Capacity as usize] += 1;
+        self.counters.closes[CloseReason::Capacity as usize] += 1;
+    }
+
+    /// The client will send no more, and its request is not complete. It may still read.
+    pub(in crate::shard) fn handshake_cut_short(&mut self, slot: u32, now: Now) {
+        if self.connections[slot as usize].inbound.is_none() {
+            return self.end(slot, Some(CloseReason::Eof), false);
+        }
+        let response = Response::new(
+            400,
+            "the request ended before the empty line that ends its head\n",
+            HandshakeResult::Malformed,
+        );
+        self.respond(slot, &response, false, CloseReason::Answered, now);
+    }
+
+    /// The time for a request is over.
+    pub(in crate::shard) fn handshake_timed_out(&mut self, slot: u32, now: Now) {
+        if self.connections[slot as usize].inbound.is_none() {
+            // Who has asked for nothing is not answered: browsers open connections in advance.
+            self.counters.handshakes[HandshakeResult::Timeout as usize] += 1;
+            return self.end(slot, Some(CloseReason::HandshakeTimeout), false);
+        }
+        let response = Response::new(
+            408,
+            "the request took too long; send it at once\n",
+            HandshakeResult::Timeout,
+        );
+        self.respond(slot, &response, false, CloseReason::HandshakeTimeout, now);
     }
 
     /// Returns how many bytes were the head; `None` while it is incomplete.
@@ -178,34 +203,79 @@ impl Shard {
     }
 }
 
+/// What a connection without a slot gets, whole.
+#[must_use]
+pub fn refusal_without_slot() -> Vec<u8> {
+    let response = no_capacity();
+    let mut out = Vec::new();
+    let body = response.body.as_bytes();
+    append_response(&mut out, response.status, response.headers, TEXT, body);
+    out
+}
+
+fn no_capacity() -> Response {
+    Response {
+        headers: &[("Retry-After", RETRY_AFTER_S)],
+        ..Response::new(
+            503,
+            "no capacity for one more connection; try again in some seconds, or another node\n",
+            HandshakeResult::Capacity,
+        )
+    }
+}
+
 fn refusal(error: RequestError) -> Response {
-    match error {
-        RequestError::Malformed(what) => {
-            Response::new(400, format!("{what}\n"), HandshakeResult::Malformed)
+    Response::new(
+        error.status(),
+        format!("{error}\n"),
+        HandshakeResult::Malformed,
+    )
+}
+
+/// What a path names.
+enum Resource {
+    Home,
+    /// The server as a whole, in OPTIONS.
+    Server,
+    Quotes,
+    Session(Option<ChannelName>),
+    Nothing,
+}
+
+fn resource(request: &Request<'_>) -> Resource {
+    let mut segments = request.segments();
+    let first = segments.next();
+    match (first.as_deref(), segments.next().as_deref()) {
+        (None, _) => Resource::Server,
+        (Some(""), None) => Resource::Home,
+        (Some("ws"), None) => Resource::Session(None),
+        (Some("ws"), Some("stocks")) => {
+            // A symbol may have slashes; whether they were encoded is the same.
+            let parts: Vec<_> = segments.collect();
+            let is_whole = parts.iter().all(|part| !part.is_empty());
+            match ChannelName::from_symbol(&parts.join("/")) {
+                Ok(ticker) if is_whole => Resource::Session(Some(ticker)),
+                _ => Resource::Nothing,
+            }
         }
-        RequestError::HeadTooLarge => Response::new(
-            431,
-            "the request head is larger than 8 KiB\n",
-            HandshakeResult::Malformed,
-        ),
+        (Some("api"), Some("quotes")) if segments.next().is_none() => Resource::Quotes,
+        _ => Resource::Nothing,
     }
 }
 
 fn route<'b>(request: &Request<'b>) -> Answer<'b> {
-    let ticker = match request.path {
-        "/ws" => None,
-        "/" => return Answer::Response(home(request)),
-        quotes::PATH => return Answer::Quotes(*request),
-        path => match path.strip_prefix("/ws/stocks/").and_then(ticker_of) {
-            Some(ticker) => Some(ticker),
-            None => {
-                return Answer::Response(Response::new(
-                    404,
-                    "there is nothing here; see /, /ws, /ws/stocks/{ticker} and /api/quotes?symbols=\n",
-                    HandshakeResult::NotFound,
-                ));
-            }
-        },
+    let ticker = match resource(request) {
+        Resource::Session(ticker) => ticker,
+        Resource::Quotes => return Answer::Quotes(*request),
+        Resource::Home => return Answer::Response(home(request)),
+        Resource::Server => return Answer::Response(server_options()),
+        Resource::Nothing => {
+            return Answer::Response(Response::new(
+                404,
+                "there is nothing here; see /, /ws, /ws/stocks/{ticker} and /api/quotes?symbols=\n",
+                HandshakeResult::NotFound,
+            ));
+        }
     };
     if request.method != "GET" {
         return Answer::Response(method_not_allowed());
@@ -228,17 +298,18 @@ fn route<'b>(request: &Request<'b>) -> Answer<'b> {
     }
 }
 
-/// The channel of a percent-encoded ticker, if that is a symbol.
-fn ticker_of(encoded: &str) -> Option<ChannelName> {
-    let ticker = percent_decode_str(encoded).decode_utf8().ok()?;
-    ChannelName::from_symbol(&ticker).ok()
-}
-
 fn home(request: &Request<'_>) -> Response {
     if request.method == "GET" {
         Response::new(200, HOME, HandshakeResult::Page)
     } else {
         method_not_allowed()
+    }
+}
+
+fn server_options() -> Response {
+    Response {
+        headers: &[("Allow", "GET, OPTIONS")],
+        ..Response::new(200, "", HandshakeResult::Page)
     }
 }
 
