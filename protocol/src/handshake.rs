@@ -7,12 +7,14 @@
 mod body;
 mod client;
 mod offer;
+mod origin;
 mod request;
 mod response;
 mod target;
 
 pub use client::{UpgradeRefused, append_upgrade_request, parse_upgrade_response};
 pub use offer::UpgradeOffer;
+pub use origin::AllowedOrigins;
 pub use request::{METHODS, Parsed, Request, RequestError, parse_request};
 pub use response::{append_response, append_switching_protocols};
 pub use target::Segments;

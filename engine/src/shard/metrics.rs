@@ -18,6 +18,8 @@ pub enum HandshakeResult {
     Quotes,
     /// 400, 414, 431, 501 or 505.
     Malformed,
+    /// 403.
+    OriginRefused,
     /// 404.
     NotFound,
     /// 405.
@@ -32,11 +34,12 @@ pub enum HandshakeResult {
 
 impl HandshakeResult {
     /// The labels, in the order of the variants.
-    pub const LABELS: [&'static str; 9] = [
+    pub const LABELS: [&'static str; 10] = [
         "accepted",
         "page",
         "quotes",
         "malformed",
+        "origin_refused",
         "not_found",
         "method_not_allowed",
         "upgrade_required",

@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 use tickwire_protocol::command::CommandParser;
 use tickwire_protocol::error_code::CloseCode;
+use tickwire_protocol::handshake::AllowedOrigins;
 
 use crate::clock::Now;
 use crate::limits::{
@@ -71,6 +72,8 @@ pub struct ShardConfig {
     pub policies: Policies,
     /// Private namespaces that anybody may subscribe to.
     pub open_namespaces: Vec<String>,
+    /// Pages that may connect.
+    pub allowed_origins: AllowedOrigins,
     /// How long a busy shard may hold updates back to send more of them together; 0 = never.
     pub coalesce_max_ns: u64,
     /// Spreads heartbeats; the same seed gives the same run.

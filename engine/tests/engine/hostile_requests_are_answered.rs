@@ -279,3 +279,43 @@ fn beyond_all_places_every_client_can_read_that_there_is_none() {
     let counted = engine.metric(r#"tickwire_handshakes_total{result="capacity"}"#);
     assert_eq!(counted, 300.0);
 }
+
+#[test]
+fn only_pages_that_the_operator_lets_in_connect() {
+    let engine = Engine::start(&["--allowed-origins=https://a.example,http://localhost:3000"]);
+    let upgrade = |origin: &str| format!("GET /ws HTTP/1.1\r\nHost: x\r\n{origin}{UPGRADE}");
+    for origin in [
+        "http://a.example",
+        "https://b.example",
+        "https://a.example:8443",
+        "http://localhost",
+        "null",
+        "",
+    ] {
+        let head = check(
+            &engine,
+            upgrade(&format!("Origin: {origin}\r\n")).as_bytes(),
+            403,
+        );
+        assert!(!head.contains("Access-Control"), "{head}");
+    }
+    for lines in [
+        "",
+        "Origin: https://A.example:443\r\n",
+        "origin: http://localhost:3000\r\n",
+    ] {
+        let mut stream = connect(engine.public);
+        stream.write_all(upgrade(lines).as_bytes()).unwrap();
+        check_session(&mut stream, "\"connected\"");
+    }
+    for (origin, is_allowed) in [("https://a.example", true), ("https://b.example", false)] {
+        let mut stream = connect(engine.public);
+        let request = format!("GET /api/quotes HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let text = read_to_end(stream);
+        let (head, _) = check_response(&text, 200);
+        let allows = format!("Access-Control-Allow-Origin: {origin}");
+        assert_eq!(head.contains(&allows), is_allowed, "{head}");
+        assert!(head.contains("Vary: Origin"), "{head}");
+    }
+}

@@ -13,6 +13,7 @@ mod bad_messages_get_the_documented_error;
 mod draining_refuses_and_loses_nobody;
 mod every_shard_serves_every_symbol;
 mod frozen_clients_disturb_nobody;
+mod hostile_messages_are_answered;
 mod hostile_requests_are_answered;
 mod operators_give_orders;
 mod operators_see_who_is_slow;

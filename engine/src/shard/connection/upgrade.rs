@@ -115,7 +115,7 @@ impl Shard {
         let (answer, is_head, used) = match parse_request(head) {
             Ok(Parsed::Partial) => return None,
             Ok(Parsed::Complete { head_len, request }) => {
-                (route(&request), request.method == "HEAD", head_len)
+                (self.route(&request), request.method == "HEAD", head_len)
             }
             Err(error) => (Answer::Response(refusal(error)), false, head.len()),
         };
@@ -127,6 +127,48 @@ impl Shard {
             }
         }
         Some(used)
+    }
+
+    fn route<'b>(&self, request: &Request<'b>) -> Answer<'b> {
+        let ticker = match resource(request) {
+            Resource::Session(ticker) => ticker,
+            Resource::Quotes => return Answer::Quotes(*request),
+            Resource::Home => return Answer::Response(home(request)),
+            Resource::Server => return Answer::Response(server_options()),
+            Resource::Nothing => {
+                return Answer::Response(Response::new(
+                    404,
+                    "there is nothing here; see /, /ws, /ws/stocks/{ticker} and /api/quotes?symbols=\n",
+                    HandshakeResult::NotFound,
+                ));
+            }
+        };
+        if request.method != "GET" {
+            return Answer::Response(method_not_allowed());
+        }
+        match request.upgrade {
+            UpgradeOffer::Valid { .. } if !self.config.allowed_origins.allow(request.origin) => {
+                Answer::Response(Response::new(
+                    403,
+                    "pages of this origin may not connect; the operator's --allowed-origins says which\n",
+                    HandshakeResult::OriginRefused,
+                ))
+            }
+            UpgradeOffer::Valid { key } => Answer::Session { key, ticker },
+            UpgradeOffer::Invalid(what) => Answer::Response(Response::new(
+                400,
+                format!("{what}\n"),
+                HandshakeResult::Malformed,
+            )),
+            UpgradeOffer::None | UpgradeOffer::VersionUnsupported => Answer::Response(Response {
+                headers: &[("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")],
+                ..Response::new(
+                    426,
+                    "this is a WebSocket endpoint; connect with `Upgrade: websocket`, version 13\n",
+                    HandshakeResult::UpgradeRequired,
+                )
+            }),
+        }
     }
 
     fn after_handshake(&mut self, slot: u32, input: &[u8], used: Option<usize>, now: Now) {
@@ -260,41 +302,6 @@ fn resource(request: &Request<'_>) -> Resource {
         }
         (Some("api"), Some("quotes")) if segments.next().is_none() => Resource::Quotes,
         _ => Resource::Nothing,
-    }
-}
-
-fn route<'b>(request: &Request<'b>) -> Answer<'b> {
-    let ticker = match resource(request) {
-        Resource::Session(ticker) => ticker,
-        Resource::Quotes => return Answer::Quotes(*request),
-        Resource::Home => return Answer::Response(home(request)),
-        Resource::Server => return Answer::Response(server_options()),
-        Resource::Nothing => {
-            return Answer::Response(Response::new(
-                404,
-                "there is nothing here; see /, /ws, /ws/stocks/{ticker} and /api/quotes?symbols=\n",
-                HandshakeResult::NotFound,
-            ));
-        }
-    };
-    if request.method != "GET" {
-        return Answer::Response(method_not_allowed());
-    }
-    match request.upgrade {
-        UpgradeOffer::Valid { key } => Answer::Session { key, ticker },
-        UpgradeOffer::Invalid(what) => Answer::Response(Response::new(
-            400,
-            format!("{what}\n"),
-            HandshakeResult::Malformed,
-        )),
-        UpgradeOffer::None | UpgradeOffer::VersionUnsupported => Answer::Response(Response {
-            headers: &[("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")],
-            ..Response::new(
-                426,
-                "this is a WebSocket endpoint; connect with `Upgrade: websocket`, version 13\n",
-                HandshakeResult::UpgradeRequired,
-            )
-        }),
     }
 }
 
