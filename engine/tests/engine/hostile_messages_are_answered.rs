@@ -34,6 +34,13 @@ fn a_session_survives_every_text() {
     // Other readers have no number for it, so it is compared as text.
     client.send(r#"{"action":"ping","id":1e999}"#);
     assert!(client.text().contains(r#""id":1e999"#));
+    let answer =
+        client.ask(r#"{"action":"subscribe","symbols":["\ud800","A\u0000"],"id":"\ud83d\ude00"}"#);
+    assert_eq!(answer["code"], "INVALID_SYMBOL", "{answer}");
+    assert_eq!(answer["id"], "\u{1f600}");
+
+    // As many names as a message holds: 2048 of them are let in, and each of the others is told.
+    let names: Vec<String> = (0..9_000).map(|name| format!("{name:x}")).collect();
     let answer = client.ask(&json!({"action": "subscribe", "symbols": names}).to_string());
     assert_eq!(answer["symbols"].as_array().unwrap().len(), 2_048);
     let rejected = answer["rejected"].as_array().unwrap();
