@@ -29,7 +29,7 @@ fn read_to_end(mut stream: TcpStream) -> String {
 
 /// Checks that `text` is one whole response and nothing else; its head and body.
 #[track_caller]
-fn check_response<'t>(text: &'t str, status: u16) -> (&'t str, &'t str) {
+fn check_response(text: &str, status: u16) -> (&str, &str) {
     let begins = format!("HTTP/1.1 {status} ");
     assert!(text.starts_with(&begins), "{status} expected: {text:?}");
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
