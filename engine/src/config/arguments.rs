@@ -330,6 +330,21 @@ struct Arguments {
     )]
     open_namespaces: Option<String>,
 
+    /// Serve /ws/echo, which sends every message back [default: false]
+    ///
+    /// For conformance suites such as Autobahn, over the code that serves /ws; messages of up to
+    /// 16 MiB. Not for the open internet: each shard may hold 512 MiB for it.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Sessions"
+    )]
+    enable_echo: Option<String>,
+
     /// /ready fails while a source is away [default: false]
     ///
     /// A load balancer then takes this node out until its Redis is back. If all nodes use one
@@ -403,7 +418,7 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn into_pairs(self) -> [(&'static str, Option<String>); 27] {
+    fn into_pairs(self) -> [(&'static str, Option<String>); 28] {
         let policies = (!self.policy.is_empty()).then(|| self.policy.join(","));
         [
             (key::LISTEN, self.listen),
@@ -427,6 +442,7 @@ impl Arguments {
             (key::STALL_TIMEOUT, self.stall_timeout),
             (key::POLICY, policies),
             (key::OPEN_NAMESPACES, self.open_namespaces),
+            (key::ENABLE_ECHO, self.enable_echo),
             (key::READY_REQUIRES_SOURCE, self.ready_requires_source),
             (key::DRAIN_GRACE, self.drain_grace),
             (key::DRAIN_TIMEOUT, self.drain_timeout),

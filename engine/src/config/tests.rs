@@ -71,6 +71,7 @@ fn without_any_source_the_built_in_feed_runs_on_the_documented_addresses() {
             },
             policies: Policies::default(),
             open_namespaces: vec![],
+            enable_echo: false,
             ready_requires_source: false,
             coalesce_max: Duration::from_millis(2),
             duplicate_window: Duration::from_millis(100),
@@ -196,6 +197,9 @@ const PRECEDENCE: [Precedence; key::ALL.len()] = [
         ["user,session", "user", "session"],
         |config| config.open_namespaces.join(","),
     ),
+    ("enable-echo", ["true", "false", "true"], |config| {
+        config.enable_echo.to_string()
+    }),
     (
         "ready-requires-source",
         ["true", "false", "true"],

@@ -40,6 +40,7 @@ impl BareDriver {
             },
             policies: Policies::default(),
             open_namespaces: Vec::new(),
+            enable_echo: false,
             coalesce_max_ns: 0,
             seed: 1,
         };

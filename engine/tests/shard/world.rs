@@ -52,6 +52,7 @@ impl World {
             },
             policies,
             open_namespaces: Vec::new(),
+            enable_echo: true,
             coalesce_max_ns: 2_000_000,
             seed,
         };

@@ -8,7 +8,7 @@ use tickwire_protocol::handshake::{
     parse_request,
 };
 
-use super::{Inbound, Phase, quotes};
+use super::{Inbound, Phase, echo, quotes};
 use crate::clock::Now;
 use crate::limits::HEARTBEAT_INTERVAL_MS;
 use crate::shard::Shard;
@@ -32,6 +32,8 @@ enum Answer<'b> {
         key: &'b str,
         ticker: Option<ChannelName>,
     },
+    /// A session that sends messages back.
+    Echo { key: &'b str },
     /// The last values over HTTP.
     Quotes(Request<'b>),
     /// An HTTP response, after which the connection closes.
@@ -90,12 +92,14 @@ impl Shard {
         let (answer, is_head, used) = match parse_request(head) {
             Ok(Parsed::Partial) => return None,
             Ok(Parsed::Complete { head_len, request }) => {
-                (route(&request), request.method == "HEAD", head_len)
+                let answer = route(&request, self.config.enable_echo);
+                (answer, request.method == "HEAD", head_len)
             }
             Err(error) => (Answer::Response(refusal(error)), false, head.len()),
         };
         match answer {
             Answer::Session { key, ticker } => self.open_session(slot, key, ticker, now),
+            Answer::Echo { key } => self.open_echo(slot, key, now),
             Answer::Quotes(request) => self.answer_quotes(slot, &request, now),
             Answer::Response(response) => {
                 self.respond(slot, &response, is_head, CloseReason::Answered, now);
@@ -191,9 +195,10 @@ fn refusal(error: RequestError) -> Response {
     }
 }
 
-fn route<'b>(request: &Request<'b>) -> Answer<'b> {
+fn route<'b>(request: &Request<'b>, serves_echo: bool) -> Answer<'b> {
     let ticker = match request.path {
         "/ws" => None,
+        echo::PATH if serves_echo => None,
         "/" => return Answer::Response(home(request)),
         quotes::PATH => return Answer::Quotes(*request),
         path => match path.strip_prefix("/ws/stocks/").and_then(ticker_of) {
@@ -211,6 +216,7 @@ fn route<'b>(request: &Request<'b>) -> Answer<'b> {
         return Answer::Response(method_not_allowed());
     }
     match request.upgrade {
+        UpgradeOffer::Valid { key } if request.path == echo::PATH => Answer::Echo { key },
         UpgradeOffer::Valid { key } => Answer::Session { key, ticker },
         UpgradeOffer::Invalid(what) => Answer::Response(Response::new(
             400,
