@@ -2,10 +2,12 @@
 
 mod client;
 mod engine;
+mod raw;
 mod redis_server;
 
 pub(crate) use client::Client;
 pub(crate) use engine::Engine;
+pub(crate) use raw::{Frame, RawClient, announced, frame, masked};
 pub(crate) use redis_server::RedisServer;
 
 use std::time::{Duration, Instant};
