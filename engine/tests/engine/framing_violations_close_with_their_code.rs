@@ -1,7 +1,8 @@
 //! Each way to break RFC 6455, in bytes: the close frame has the right code, nothing is answered behind it, and the
 //! connection ends without a reset, on the market session and on the echo session alike.
 
-use crate::harness::{Engine, RawClient, announced, masked};
+use crate::harness::Engine;
+use crate::scenarios::raw::{RawClient, announced, masked};
 
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
@@ -83,8 +84,11 @@ fn headers() -> Vec<Violation> {
     cases
 }
 
+/// First byte and payload of each frame.
+type Frames = &'static [(u8, &'static [u8])];
+
 fn fragments() -> Vec<Violation> {
-    let list: [(&str, &[(u8, &[u8])]); 11] = [
+    let list: [(&str, Frames); 11] = [
         ("nothing to go on with", &[(GOES_ON, b"x")]),
         ("nothing to go on with, empty", &[(GOES_ON, b"")]),
         ("nothing to end", &[(ENDS, b"x")]),

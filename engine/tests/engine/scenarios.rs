@@ -4,6 +4,7 @@
 //! for conditions, and a deadline only ends a failure.
 
 pub(crate) mod harness;
+pub(crate) mod raw;
 
 mod a_frozen_engine_goes_on;
 mod a_rolling_restart_loses_nobody;

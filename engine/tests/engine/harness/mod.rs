@@ -2,12 +2,10 @@
 
 mod client;
 mod engine;
-mod raw;
 mod redis_server;
 
 pub(crate) use client::Client;
 pub(crate) use engine::Engine;
-pub(crate) use raw::{Frame, RawClient, announced, frame, masked};
 pub(crate) use redis_server::RedisServer;
 
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use super::{DEADLINE, Engine};
+use super::harness::{DEADLINE, Engine};
 
 /// A frame of the server: first byte (FIN and opcode) and payload.
 #[derive(Clone, PartialEq, Eq)]
