@@ -8,7 +8,7 @@ pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
 
 /// Most frames of one client message. One more closes with 1008.
 ///
-/// A message of 64 KiB in single bytes has as many.
+/// A message of 64 KiB in single bytes has as many. An empty last one does not count.
 pub const MESSAGE_FRAMES_MAX: u32 = 64 * 1024;
 
 /// Largest payload of a publisher, in bytes.

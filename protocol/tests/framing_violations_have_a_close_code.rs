@@ -123,16 +123,21 @@ fn a_message_has_at_most_65_536_fragments() {
     frames.resize(65_535, masked(FRAGMENT, b""));
     // Control frames between them don't count, and the next message counts anew.
     frames.push(masked(PING, b""));
-    frames.push(masked(LAST_FRAGMENT, b""));
+    frames.push(masked(LAST_FRAGMENT, b"x"));
     frames.extend_from_within(..);
     assert_eq!(decode(PeerRole::Client, &frames).unwrap().len(), 4);
+    // Nor does an empty last one count.
     frames.pop();
-    frames.extend([masked(FRAGMENT, b""), masked(FRAGMENT, b"")]);
-    check(
-        &[frames.concat()],
-        FrameError::TooManyFragments,
-        CloseCode::PolicyViolation,
-    );
+    frames.push(masked(FRAGMENT, b"x"));
+    let whole = [&frames[..], &[masked(LAST_FRAGMENT, b"")]].concat();
+    assert_eq!(decode(PeerRole::Client, &whole).unwrap().len(), 4);
+    for beyond in [masked(LAST_FRAGMENT, b"x"), masked(FRAGMENT, b"")] {
+        check(
+            &[frames.concat(), beyond],
+            FrameError::TooManyFragments,
+            CloseCode::PolicyViolation,
+        );
+    }
 }
 
 #[test]

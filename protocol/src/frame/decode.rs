@@ -26,7 +26,7 @@ pub struct FrameDecoder {
     payload_left: usize,
     /// Largest message after reassembly, in bytes.
     message_bytes_max: u32,
-    /// Frames of the open message so far, at most [`MESSAGE_FRAMES_MAX`].
+    /// Frames of the open message so far, an empty last one aside, at most [`MESSAGE_FRAMES_MAX`].
     message_frames: u32,
     /// How far the message is known to be UTF-8; `text_checked <= message.len()`, and what is
     /// beyond it, at most 3 bytes, is the start of a character. 0 for binary messages.
@@ -193,6 +193,8 @@ impl FrameDecoder {
             }
             OpCode::Data(data) => {
                 match (data, self.message) {
+                    // Many clients end a message with an empty frame; that one does not count.
+                    (Data::Continue, Some(_)) if header.is_final && payload_len == 0 => {}
                     // Empty fragments cost their sender little: without a bound a message need never end.
                     (Data::Continue, Some(_)) if self.message_frames == MESSAGE_FRAMES_MAX => {
                         return Err(FrameError::TooManyFragments);

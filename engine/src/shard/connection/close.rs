@@ -37,11 +37,7 @@ impl Shard {
         if connection.phase != Phase::Open {
             return;
         }
-        if connection
-            .inbound
-            .as_ref()
-            .is_some_and(|i| i.is_answering())
-        {
+        if connection.is_answering() {
             // A close frame would stand within the frame that is on its way.
             return self.end(slot, Some(reason), true);
         }

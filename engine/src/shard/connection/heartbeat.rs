@@ -91,13 +91,7 @@ impl Shard {
         if connection.phase != Phase::Open {
             return;
         }
-        let is_echo = connection.is_echo();
-        if is_echo
-            && connection
-                .inbound
-                .as_ref()
-                .is_some_and(|i| i.is_answering())
-        {
+        if connection.is_answering() {
             // It is not read from, no ping may stand within its answer, and what stalls is another timer's business.
             connection.heartbeats_missed = 0;
             return;
@@ -111,7 +105,7 @@ impl Shard {
             // Nobody is there to take a close frame.
             return self.end(slot, Some(CloseReason::Silent), true);
         }
-        if is_echo && connection.heartbeats_missed == 0 {
+        if connection.heartbeats_missed == 0 && connection.is_echo() {
             // Only the silent are asked: what tests a server takes a ping for an answer.
             return;
         }

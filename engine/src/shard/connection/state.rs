@@ -171,6 +171,12 @@ impl Connection {
         inbound.is_some_and(|inbound| inbound.echo.is_some())
     }
 
+    /// Whether a message that it sent is on its way back, so that nothing else may be said now.
+    pub(in crate::shard) fn is_answering(&self) -> bool {
+        let inbound = self.inbound.as_ref();
+        inbound.is_some_and(|inbound| inbound.is_answering())
+    }
+
     pub(in crate::shard) fn mode(&self) -> Mode {
         self.outbound
             .as_ref()
