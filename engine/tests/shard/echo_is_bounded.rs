@@ -67,6 +67,23 @@ fn a_large_message_goes_back_in_one_frame_with_nothing_within_it() {
 }
 
 #[test]
+fn frames_in_the_segment_of_the_request_are_answered() {
+    let mut world = World::new();
+    let client = world.driver.connect();
+    let bytes = [
+        request("/ws/echo").as_bytes(),
+        &masked(MaskedOpcode::Text, b"hi"),
+        &masked(MaskedOpcode::Ping, b"!"),
+    ]
+    .concat();
+    world.driver.client_sends(client, &bytes);
+    world.driver.run();
+    world.take_response(client, "HTTP/1.1 101");
+    let received = &world.driver.client(client).received;
+    assert_eq!(received, b"\x81\x02hi\x8a\x01!");
+}
+
+#[test]
 fn only_the_silent_are_pinged() {
     let mut world = World::new();
     let client = echo_client(&mut world);
