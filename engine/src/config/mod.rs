@@ -51,6 +51,8 @@ pub struct Config {
     pub policies: Policies,
     /// Private namespaces that anybody may subscribe to.
     pub open_namespaces: Vec<String>,
+    /// `/ws/echo` is served.
+    pub enable_echo: bool,
     /// Pages that may connect.
     pub allowed_origins: AllowedOrigins,
     /// `/ready` fails while a source is away.
@@ -150,6 +152,7 @@ mod key {
     pub(super) const STALL_TIMEOUT: &str = "stall-timeout";
     pub(super) const POLICY: &str = "policy";
     pub(super) const OPEN_NAMESPACES: &str = "open-namespaces";
+    pub(super) const ENABLE_ECHO: &str = "enable-echo";
     pub(super) const ALLOWED_ORIGINS: &str = "allowed-origins";
     pub(super) const READY_REQUIRES_SOURCE: &str = "ready-requires-source";
     pub(super) const COALESCE_MAX: &str = "coalesce-max";
@@ -160,7 +163,7 @@ mod key {
     pub(super) const LOG: &str = "log";
     pub(super) const LOG_FORMAT: &str = "log-format";
 
-    pub(super) const ALL: [&str; 27] = [
+    pub(super) const ALL: [&str; 28] = [
         LISTEN,
         ADMIN_LISTEN,
         REDIS_URL,
@@ -186,6 +189,7 @@ mod key {
         STALL_TIMEOUT,
         POLICY,
         OPEN_NAMESPACES,
+        ENABLE_ECHO,
         ALLOWED_ORIGINS,
         READY_REQUIRES_SOURCE,
     ];
@@ -264,6 +268,9 @@ impl Config {
             open_namespaces: layers
                 .take(key::OPEN_NAMESPACES, values::namespaces)?
                 .unwrap_or_default(),
+            enable_echo: layers
+                .take(key::ENABLE_ECHO, values::boolean)?
+                .unwrap_or(false),
             allowed_origins: layers
                 .take(key::ALLOWED_ORIGINS, values::origins)?
                 .unwrap_or_default(),

@@ -71,6 +71,7 @@ fn without_any_source_the_built_in_feed_runs_on_the_documented_addresses() {
             },
             policies: Policies::default(),
             open_namespaces: vec![],
+            enable_echo: false,
             allowed_origins: AllowedOrigins::default(),
             ready_requires_source: false,
             coalesce_max: Duration::from_millis(2),
@@ -197,6 +198,9 @@ const PRECEDENCE: [Precedence; key::ALL.len()] = [
         ["user,session", "user", "session"],
         |config| config.open_namespaces.join(","),
     ),
+    ("enable-echo", ["true", "false", "true"], |config| {
+        config.enable_echo.to_string()
+    }),
     (
         "allowed-origins",
         ["http://a", "http://b", "http://c"],

@@ -132,6 +132,7 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
             limits: config.limits,
             policies: config.policies.clone(),
             open_namespaces: config.open_namespaces.clone(),
+            enable_echo: config.enable_echo,
             allowed_origins: config.allowed_origins.clone(),
             coalesce_max_ns: nanoseconds(config.coalesce_max),
             seed: RandomState::new().hash_one(shard),

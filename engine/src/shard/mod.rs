@@ -72,6 +72,8 @@ pub struct ShardConfig {
     pub policies: Policies,
     /// Private namespaces that anybody may subscribe to.
     pub open_namespaces: Vec<String>,
+    /// `/ws/echo` is served.
+    pub enable_echo: bool,
     /// Pages that may connect.
     pub allowed_origins: AllowedOrigins,
     /// How long a busy shard may hold updates back to send more of them together; 0 = never.
@@ -116,8 +118,10 @@ pub struct Shard {
     parser: CommandParser,
     /// For reading input that turns out to be complete.
     spare_inbound: Option<Box<Inbound>>,
-    /// Bytes in all connections' `inbound`.
+    /// Bytes in all sessions' `inbound`, and in those of handshakes.
     inbound_bytes: usize,
+    /// The same of echo sessions, which have a bound of their own: they take nothing from the others.
+    echo_bytes: usize,
     subscriptions: u64,
     interest: InterestLog,
     ledger: Ledger,
@@ -167,6 +171,7 @@ impl Shard {
             parser: CommandParser::new(),
             spare_inbound: None,
             inbound_bytes: 0,
+            echo_bytes: 0,
             subscriptions: 0,
             interest: InterestLog::default(),
             ledger: Ledger::default(),
@@ -235,11 +240,7 @@ impl Shard {
             // The peer may still read our last bytes.
             Phase::Flushing if !failed => {}
             Phase::Handshake if !failed => self.handshake_cut_short(connection.slot, now),
-            // Answers to what it sent before wait, such as that to its upgrade.
-            Phase::Open if !failed && entry.awaits_replies() => {
-                let (code, reason) = (CloseCode::Normal, CloseReason::Eof);
-                self.begin_close(connection.slot, code, "", reason);
-            }
+            Phase::Open if !failed => self.input_ended(connection.slot),
             _ => {
                 let reason = if failed {
                     CloseReason::Failed
@@ -387,7 +388,7 @@ impl Shard {
         self.now = now;
         for slot in 0..self.slots() {
             let connection = &self.connections[slot as usize];
-            if connection.phase != Phase::Open {
+            if connection.phase != Phase::Open || connection.is_echo() {
                 continue;
             }
             let waiting = connection
@@ -543,7 +544,7 @@ impl Shard {
             topics: self.topics.len() as u64,
             groups: self.groups.len() as u64,
             frames: (self.frames.len() as u64, self.frames.bytes() as u64),
-            inbound_bytes: self.inbound_bytes as u64,
+            inbound_bytes: (self.inbound_bytes + self.echo_bytes) as u64,
             ledger: self.ledger,
             counters: self.counters.clone(),
         }

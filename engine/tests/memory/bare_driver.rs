@@ -41,6 +41,7 @@ impl BareDriver {
             },
             policies: Policies::default(),
             open_namespaces: Vec::new(),
+            enable_echo: false,
             allowed_origins: AllowedOrigins::default(),
             coalesce_max_ns: 0,
             seed: 1,

@@ -1,6 +1,6 @@
 //! What a client sends costs no more memory than the limits say, whatever it is and however it comes.
 
-use tickwire_engine::limits::{PARKED_BYTES_MAX, REPLIES_BYTES_MAX};
+use tickwire_engine::limits::{PARKED_BYTES_MAX, PONGS_BYTES_MAX, REPLIES_BYTES_MAX};
 use tickwire_protocol::frame::{MaskedOpcode, append_masked};
 
 use crate::world::{World, request, subscribe};
@@ -58,31 +58,37 @@ fn what_had_arrived_before_the_pause_is_kept_up_to_a_bound() {
     assert_eq!(world.driver.shard().metrics().inbound_bytes, 0);
 }
 
+fn pings(numbers: std::ops::Range<u32>) -> Vec<u8> {
+    let mut burst = Vec::new();
+    for number in numbers {
+        let payload = number.to_be_bytes();
+        append_masked(&mut burst, MaskedOpcode::Ping, [9; 4], &payload);
+    }
+    burst
+}
+
 #[test]
-fn ping_frames_keep_one_answer_only() {
+fn ping_frames_are_answered_each_until_answers_pile_up_and_then_the_newest_is() {
     let mut world = World::new();
     let client = world.client();
-    world.driver.client_mut(client).room = 0;
-    let mut burst = Vec::new();
-    for number in 0..1_000u32 {
-        append_masked(
-            &mut burst,
-            MaskedOpcode::Ping,
-            [9; 4],
-            &number.to_be_bytes(),
-        );
-    }
-    world.driver.client_sends(client, &burst);
-    world.driver.run();
     world.driver.client_mut(client).received.clear();
+    world.driver.client_sends(client, &pings(0..10));
+    world.driver.run();
+    let received = std::mem::take(&mut world.driver.client_mut(client).received);
+    let numbers: Vec<u8> = received.chunks(6).map(|pong| pong[5]).collect();
+    assert_eq!(numbers, (0..10).collect::<Vec<u8>>());
+
+    world.driver.client_mut(client).room = 0;
+    world.driver.client_sends(client, &pings(0..2_000));
+    world.driver.run();
+    // Its socket is full by now.
+    world.driver.client_sends(client, &pings(2_000..4_000));
+    world.driver.run();
     world.driver.client_mut(client).room = usize::MAX;
     world.driver.run();
     let received = &world.driver.client(client).received;
-    assert_eq!(received[received.len() - 4..], 999u32.to_be_bytes());
-    assert!(
-        received.len() <= 2 * 6,
-        "at most one that was on its way, and the newest"
-    );
+    assert_eq!(received[received.len() - 4..], 3_999u32.to_be_bytes());
+    assert!(received.len() <= PONGS_BYTES_MAX + 3 * 6);
 }
 
 #[test]

@@ -53,6 +53,7 @@ impl World {
             },
             policies,
             open_namespaces: Vec::new(),
+            enable_echo: true,
             allowed_origins: AllowedOrigins::default(),
             coalesce_max_ns: 2_000_000,
             seed,

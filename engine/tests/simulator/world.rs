@@ -73,6 +73,7 @@ impl World {
             },
             policies: Policies::new(policies.into()),
             open_namespaces: Vec::new(),
+            enable_echo: false,
             allowed_origins: AllowedOrigins::default(),
             coalesce_max_ns: setup.coalesce_max_ms * 1_000_000,
             seed: setup.seed,

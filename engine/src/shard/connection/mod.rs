@@ -10,6 +10,7 @@
 
 mod close;
 mod drain;
+mod echo;
 mod flush;
 mod heartbeat;
 mod membership;

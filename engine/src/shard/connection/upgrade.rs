@@ -31,6 +31,8 @@ enum Answer<'b> {
         key: &'b str,
         ticker: Option<ChannelName>,
     },
+    /// A session that sends messages back.
+    Echo { key: &'b str },
     /// The last values over HTTP.
     Quotes(Request<'b>),
     /// An HTTP response, after which the connection closes.
@@ -121,6 +123,7 @@ impl Shard {
         };
         match answer {
             Answer::Session { key, ticker } => self.open_session(slot, key, ticker, now),
+            Answer::Echo { key } => self.open_echo(slot, key, now),
             Answer::Quotes(request) => self.answer_quotes(slot, &request, now),
             Answer::Response(response) => {
                 self.respond(slot, &response, is_head, CloseReason::Answered, now);
@@ -135,7 +138,10 @@ impl Shard {
             Resource::Quotes => return Answer::Quotes(*request),
             Resource::Home => return Answer::Response(home(request)),
             Resource::Server => return Answer::Response(server_options()),
-            Resource::Nothing => {
+            Resource::Echo if self.config.enable_echo => {
+                return self.route_upgrade(request, |key| Answer::Echo { key });
+            }
+            Resource::Echo | Resource::Nothing => {
                 return Answer::Response(Response::new(
                     404,
                     "there is nothing here; see /, /ws, /ws/stocks/{ticker} and /api/quotes?symbols=\n",
@@ -143,6 +149,14 @@ impl Shard {
                 ));
             }
         };
+        self.route_upgrade(request, |key| Answer::Session { key, ticker })
+    }
+
+    fn route_upgrade<'b>(
+        &self,
+        request: &Request<'b>,
+        open: impl FnOnce(&'b str) -> Answer<'b>,
+    ) -> Answer<'b> {
         if request.method != "GET" {
             return Answer::Response(method_not_allowed());
         }
@@ -154,7 +168,7 @@ impl Shard {
                     HandshakeResult::OriginRefused,
                 ))
             }
-            UpgradeOffer::Valid { key } => Answer::Session { key, ticker },
+            UpgradeOffer::Valid { key } => open(key),
             UpgradeOffer::Invalid(what) => Answer::Response(Response::new(
                 400,
                 format!("{what}\n"),
@@ -281,6 +295,8 @@ enum Resource {
     Server,
     Quotes,
     Session(Option<ChannelName>),
+    /// Where `--enable-echo` asks for it.
+    Echo,
     Nothing,
 }
 
@@ -291,6 +307,7 @@ fn resource(request: &Request<'_>) -> Resource {
         (None, _) => Resource::Server,
         (Some(""), None) => Resource::Home,
         (Some("ws"), None) => Resource::Session(None),
+        (Some("ws"), Some("echo")) if segments.next().is_none() => Resource::Echo,
         (Some("ws"), Some("stocks")) => {
             // A symbol may have slashes; whether they were encoded is the same.
             let parts: Vec<_> = segments.collect();
