@@ -1,10 +1,5 @@
 //! Messages that hostile or sloppy clients send, and what each is taken for. What bounds their cost is counted.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
-)]
-
 use tickwire_protocol::{
     command::{Command, CommandError, CommandParser, Subscribe},
     error_code::ErrorCode::{self, InvalidMessage, InvalidSymbol, UnsupportedAction},

@@ -1,10 +1,5 @@
 //! Requests that hostile or sloppy clients send, and what each is taken for.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
-)]
-
 use tickwire_protocol::{
     handshake::{METHODS, Parsed, RequestError, UpgradeOffer, parse_request},
     limits::REQUEST_HEAD_BYTES_MAX,
