@@ -11,8 +11,12 @@ use tickwire_protocol::limits::{COMMAND_BYTES_MAX, PUBLICATION_BYTES_MAX, REQUES
 pub const SUBSCRIPTIONS_PER_CLIENT_MAX: usize = 2_048;
 
 /// Slots of a shard above its share of connections, to answer `503` in. Beyond them a connection is
-/// closed unanswered.
+/// answered outside of the shard.
 pub const REFUSAL_SLOTS: u32 = 64;
+
+/// Connections of a shard that have been answered `503` without a slot and are kept for a second, as far as there are
+/// descriptors to spare. Beyond them the oldest goes at once, and may lose its answer.
+pub const REFUSALS_KEPT: usize = 4_096;
 
 /// Send buffers kept for reuse. One more is freed.
 pub const SEND_BUFFERS_KEPT: usize = 64;
@@ -27,6 +31,10 @@ pub const THROTTLE_MARKS_MAX: usize = 1_024;
 /// Between two notices of skipped values to a client.
 pub const SKIPPED_INTERVAL_MS: u64 = 1_000;
 
+/// Replies waiting for one client up to which each of its pings gets its pong. Beyond it, and while its socket takes
+/// nothing, only the newest is answered.
+pub const PONGS_BYTES_MAX: usize = 4 * 1024;
+
 /// Replies waiting for one client. Beyond it the client is not read from until half of them are gone.
 pub const REPLIES_BYTES_MAX: usize = 16 * 1024;
 
@@ -37,6 +45,17 @@ pub const PARKED_BYTES_MAX: usize = RECEIVE_BUFFERS as usize * RECEIVE_BUFFER_BY
 /// Inbound bytes kept for all clients of a shard (partial and parked messages). Beyond it the client
 /// that sends more is closed with 1013.
 pub const INBOUND_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Largest message of an echo session, in bytes. A longer one closes with 1009, by its header.
+pub const ECHO_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of messages, partial, parked and on their way back, kept for all echo sessions of a shard. Beyond it the
+/// client that sends more is closed with 1013.
+pub const ECHO_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes of a message that stand among an echo session's replies at once. What is beyond waits where it arrived, and
+/// the client is not read from until all of it has gone back.
+pub const ECHO_PIECE_BYTES: usize = 128 * 1024;
 
 /// Frame bytes a shard may keep for queued clients and last values. Beyond it queued clients become
 /// conflating, which lets go of all but last values.
@@ -187,6 +206,7 @@ const _: () = assert!(
     BATCH_BYTES_MAX >= 2 * PUBLICATION_BYTES_MAX,
     "a batch holds the largest frame"
 );
+const _: () = assert!(ECHO_BYTES_MAX >= ECHO_MESSAGE_BYTES_MAX + PARKED_BYTES_MAX);
 const _: () = assert!(SUBMISSION_ENTRIES as usize >= 2 * CHUNK_OPERATIONS);
 
 /// Memory one connection holds while it is idle, on the plain transport.
@@ -280,6 +300,15 @@ impl MemoryBound {
                 ),
             ],
         }
+    }
+
+    /// The same where echo sessions are served.
+    #[must_use]
+    pub fn with_echo(mut self, shards: u64) -> Self {
+        // A message grows by doubling its memory.
+        let echo = 2 * shards * ECHO_BYTES_MAX as u64;
+        self.holders.push(("echo", echo));
+        self
     }
 
     /// Each holder and its bytes.

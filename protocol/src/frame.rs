@@ -21,6 +21,6 @@ mod mask;
 pub use decode::{ControlPayload, FrameDecoder, FrameError, Incoming, PeerClose, PeerRole};
 pub(crate) use encode::append_text_by;
 pub use encode::{
-    ControlOpcode, MaskedOpcode, append_close, append_control, append_masked, append_text,
-    append_text_with, header_len,
+    ControlOpcode, MaskedOpcode, MessageOpcode, append_close, append_close_answer, append_control,
+    append_masked, append_message_header, append_text, append_text_with, header_len,
 };

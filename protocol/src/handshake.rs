@@ -4,13 +4,20 @@
 //! [`append_response`] answer it. What a path means is the engine's affair. The client's side, for
 //! the load generator and tests: [`append_upgrade_request`] and [`parse_upgrade_response`].
 
+mod body;
 mod client;
+mod offer;
+mod origin;
 mod request;
 mod response;
+mod target;
 
 pub use client::{UpgradeRefused, append_upgrade_request, parse_upgrade_response};
-pub use request::{Parsed, Request, RequestError, UpgradeOffer, parse_request};
+pub use offer::UpgradeOffer;
+pub use origin::AllowedOrigins;
+pub use request::{METHODS, Parsed, Request, RequestError, parse_request};
 pub use response::{append_response, append_switching_protocols};
+pub use target::Segments;
 
 use httparse::Header;
 

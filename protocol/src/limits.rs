@@ -6,6 +6,11 @@
 /// 1009.
 pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
 
+/// Most frames of one client message. One more closes with 1008.
+///
+/// A message of 64 KiB in single bytes has as many. An empty last one does not count.
+pub const MESSAGE_FRAMES_MAX: u32 = 64 * 1024;
+
 /// Largest payload of a publisher, in bytes.
 ///
 /// One frame is held per update and shard, so this also bounds what one update can pin.

@@ -118,6 +118,29 @@ fn fragments_follow_their_message() {
 }
 
 #[test]
+fn a_message_has_at_most_65_536_fragments() {
+    let mut frames = vec![masked(TEXT_FRAGMENT, b"")];
+    frames.resize(65_535, masked(FRAGMENT, b""));
+    // Control frames between them don't count, and the next message counts anew.
+    frames.push(masked(PING, b""));
+    frames.push(masked(LAST_FRAGMENT, b"x"));
+    frames.extend_from_within(..);
+    assert_eq!(decode(PeerRole::Client, &frames).unwrap().len(), 4);
+    // Nor does an empty last one count.
+    frames.pop();
+    frames.push(masked(FRAGMENT, b"x"));
+    let whole = [&frames[..], &[masked(LAST_FRAGMENT, b"")]].concat();
+    assert_eq!(decode(PeerRole::Client, &whole).unwrap().len(), 4);
+    for beyond in [masked(LAST_FRAGMENT, b"x"), masked(FRAGMENT, b"")] {
+        check(
+            &[frames.concat(), beyond],
+            FrameError::TooManyFragments,
+            CloseCode::PolicyViolation,
+        );
+    }
+}
+
+#[test]
 fn lengths_are_minimal_and_not_negative() {
     let protocol_error = CloseCode::ProtocolError;
     // 125 in two bytes, 65 535 in eight.

@@ -330,6 +330,34 @@ struct Arguments {
     )]
     open_namespaces: Option<String>,
 
+    /// Serve /ws/echo, which sends every message back [default: false]
+    ///
+    /// For conformance suites such as Autobahn, over the code that serves /ws; messages of up to
+    /// 16 MiB. Not for the open internet: each shard may hold 512 MiB for it.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Sessions"
+    )]
+    enable_echo: Option<String>,
+
+    /// Origins of pages that may connect [default: *]
+    ///
+    /// As browsers send them: https://a.example,http://localhost:3000. `null` stands for pages
+    /// without one, such as files, and `*` for all. Others get 403. Clients that are no
+    /// browsers send none, and are let in.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "ORIGINS",
+        help_heading = "Sessions"
+    )]
+    allowed_origins: Option<String>,
+
     /// /ready fails while a source is away [default: false]
     ///
     /// A load balancer then takes this node out until its Redis is back. If all nodes use one
@@ -403,7 +431,7 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn into_pairs(self) -> [(&'static str, Option<String>); 27] {
+    fn into_pairs(self) -> [(&'static str, Option<String>); 29] {
         let policies = (!self.policy.is_empty()).then(|| self.policy.join(","));
         [
             (key::LISTEN, self.listen),
@@ -427,6 +455,8 @@ impl Arguments {
             (key::STALL_TIMEOUT, self.stall_timeout),
             (key::POLICY, policies),
             (key::OPEN_NAMESPACES, self.open_namespaces),
+            (key::ENABLE_ECHO, self.enable_echo),
+            (key::ALLOWED_ORIGINS, self.allowed_origins),
             (key::READY_REQUIRES_SOURCE, self.ready_requires_source),
             (key::DRAIN_GRACE, self.drain_grace),
             (key::DRAIN_TIMEOUT, self.drain_timeout),

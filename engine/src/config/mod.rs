@@ -22,6 +22,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tickwire_protocol::handshake::AllowedOrigins;
+
 use crate::limits::{DRAIN_CLOSE_MAX, Limits, QueueLimits};
 use crate::policy::Policies;
 pub use error::ConfigError;
@@ -49,6 +51,10 @@ pub struct Config {
     pub policies: Policies,
     /// Private namespaces that anybody may subscribe to.
     pub open_namespaces: Vec<String>,
+    /// `/ws/echo` is served.
+    pub enable_echo: bool,
+    /// Pages that may connect.
+    pub allowed_origins: AllowedOrigins,
     /// `/ready` fails while a source is away.
     pub ready_requires_source: bool,
     /// How long a busy shard may hold an update to send more of them together; 0 = never.
@@ -146,6 +152,8 @@ mod key {
     pub(super) const STALL_TIMEOUT: &str = "stall-timeout";
     pub(super) const POLICY: &str = "policy";
     pub(super) const OPEN_NAMESPACES: &str = "open-namespaces";
+    pub(super) const ENABLE_ECHO: &str = "enable-echo";
+    pub(super) const ALLOWED_ORIGINS: &str = "allowed-origins";
     pub(super) const READY_REQUIRES_SOURCE: &str = "ready-requires-source";
     pub(super) const COALESCE_MAX: &str = "coalesce-max";
     pub(super) const DUPLICATE_WINDOW: &str = "duplicate-window";
@@ -155,7 +163,7 @@ mod key {
     pub(super) const LOG: &str = "log";
     pub(super) const LOG_FORMAT: &str = "log-format";
 
-    pub(super) const ALL: [&str; 26] = [
+    pub(super) const ALL: [&str; 28] = [
         LISTEN,
         ADMIN_LISTEN,
         REDIS_URL,
@@ -181,6 +189,8 @@ mod key {
         STALL_TIMEOUT,
         POLICY,
         OPEN_NAMESPACES,
+        ENABLE_ECHO,
+        ALLOWED_ORIGINS,
         READY_REQUIRES_SOURCE,
     ];
 
@@ -257,6 +267,12 @@ impl Config {
             ),
             open_namespaces: layers
                 .take(key::OPEN_NAMESPACES, values::namespaces)?
+                .unwrap_or_default(),
+            enable_echo: layers
+                .take(key::ENABLE_ECHO, values::boolean)?
+                .unwrap_or(false),
+            allowed_origins: layers
+                .take(key::ALLOWED_ORIGINS, values::origins)?
                 .unwrap_or_default(),
             ready_requires_source: layers
                 .take(key::READY_REQUIRES_SOURCE, values::boolean)?

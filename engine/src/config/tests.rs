@@ -71,6 +71,8 @@ fn without_any_source_the_built_in_feed_runs_on_the_documented_addresses() {
             },
             policies: Policies::default(),
             open_namespaces: vec![],
+            enable_echo: false,
+            allowed_origins: AllowedOrigins::default(),
             ready_requires_source: false,
             coalesce_max: Duration::from_millis(2),
             duplicate_window: Duration::from_millis(100),
@@ -195,6 +197,20 @@ const PRECEDENCE: [Precedence; key::ALL.len()] = [
         "open-namespaces",
         ["user,session", "user", "session"],
         |config| config.open_namespaces.join(","),
+    ),
+    ("enable-echo", ["true", "false", "true"], |config| {
+        config.enable_echo.to_string()
+    }),
+    (
+        "allowed-origins",
+        ["http://a", "http://b", "http://c"],
+        |config| {
+            let allowed = |origin: &&str| config.allowed_origins.allow(Some(origin));
+            ["http://a", "http://b", "http://c"]
+                .into_iter()
+                .filter(allowed)
+                .collect()
+        },
     ),
     (
         "ready-requires-source",
@@ -689,4 +705,15 @@ fn a_drain_that_ends_with_its_grace_is_refused_and_a_hasty_one_is_warned_of() {
 fn only_private_namespaces_can_be_opened() {
     let text = flags(&["--open-namespaces=users"]).unwrap_err().to_string();
     assert!(text.contains("user,session"), "{text}");
+}
+
+#[test]
+fn an_origin_has_no_path() {
+    let text = flags(&["--allowed-origins=http://a,https://b/"])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("`https://b/`") && text.contains("https://a.example"),
+        "{text}"
+    );
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tickwire_protocol::channel::is_private;
+use tickwire_protocol::handshake::AllowedOrigins;
 
 use super::{Cores, DriverChoice, LogFormat};
 use crate::policy::OverflowPolicy;
@@ -202,6 +203,16 @@ pub(super) fn namespaces(text: &str) -> Result<Vec<String>, String> {
             )),
         })
         .collect()
+}
+
+/// `https://a.example,http://localhost:3000`, or `*`.
+pub(super) fn origins(text: &str) -> Result<AllowedOrigins, String> {
+    let parts = text.split(',').map(str::trim);
+    AllowedOrigins::parse(parts.filter(|part| !part.is_empty())).map_err(|part| {
+        format!(
+            "`{part}` is no origin; give scheme and host as browsers send them, without a path: https://a.example"
+        )
+    })
 }
 
 fn namespace(text: &str) -> Result<String, String> {

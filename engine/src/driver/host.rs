@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use super::command::{DrainSchedule, ShardCommand};
+use super::refusals::Refusals;
 use super::sockets::Sockets;
 use super::transport::Transport;
 use super::{DriverParts, OpenConnections};
@@ -44,6 +45,7 @@ pub(super) struct ShardHost {
     clock: Clock,
     connections_max: u32,
     open_connections: OpenConnections,
+    refusals: Refusals,
     /// How long to look at the mailbox before sleeping; waking costs the waker 16 µs.
     poll_ns: u64,
     /// Updates came since the last sleep: more are likely. Nothing else is worth polling for.
@@ -73,6 +75,7 @@ impl ShardHost {
             clock: parts.clock,
             connections_max: parts.limits.connections_max,
             open_connections: parts.open_connections,
+            refusals: Refusals::new(parts.refusals_max),
             poll_ns: parts.poll_ns,
             had_mail: false,
             interest_news: parts.interest_news,
@@ -160,14 +163,14 @@ impl ShardHost {
         };
         // Places to refuse in are for the whole process, so that descriptors suffice.
         let is_beyond_refusing = open >= self.connections_max.saturating_add(REFUSAL_SLOTS);
-        let adopted = if is_beyond_refusing {
-            None
-        } else {
-            sockets.adopt(descriptor)
-        };
-        let Some(connection) = adopted else {
+        if is_beyond_refusing {
             self.open_connections.fetch_sub(1, Ordering::Relaxed);
-            debug!("no place left to refuse a connection in; closed unanswered");
+            self.refusals.refuse(descriptor, now.monotonic_ns);
+            return self.shard.handle_refused();
+        }
+        let Some(connection) = sockets.adopt(descriptor) else {
+            self.open_connections.fetch_sub(1, Ordering::Relaxed);
+            debug!("the driver has no place left for a connection; closed unanswered");
             return;
         };
         self.shard.handle_accepted(connection, capacity, now);
@@ -197,6 +200,7 @@ impl ShardHost {
             sockets.resume_accepting();
         }
         self.continue_drain(sockets, now);
+        self.refusals.close_due(now.monotonic_ns);
         self.shard.handle_timeout(now);
         self.publish_interest();
         let mut executed = 0;
@@ -333,6 +337,7 @@ impl ShardHost {
         let deadline_ns = [
             self.shard.next_deadline_ns(),
             self.resume_accepting_ns,
+            self.refusals.next_deadline_ns(),
             drain_ns,
         ]
         .into_iter()

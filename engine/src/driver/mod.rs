@@ -13,6 +13,7 @@ pub mod command;
 pub mod glommio;
 mod host;
 pub mod listener;
+mod refusals;
 pub mod simulated;
 mod sockets;
 pub mod transport;
@@ -52,6 +53,8 @@ pub struct DriverParts {
     pub limits: Limits,
     /// Shared by all shards.
     pub open_connections: OpenConnections,
+    /// Descriptors to spare for connections that are refused without a slot.
+    pub refusals_max: usize,
     /// How long to poll before sleeping; 0 where ingest needs this core.
     pub poll_ns: u64,
     /// Notified when the set of channels that clients watch has changed.

@@ -72,7 +72,11 @@ impl fmt::Display for Banner<'_> {
             "  shards   {} on CPU {shards}; ingest on CPU {ingest}",
             placement.shards.len()
         )?;
-        let bound = MemoryBound::of(&config.limits, placement.shards.len() as u64);
+        let shards = placement.shards.len() as u64;
+        let mut bound = MemoryBound::of(&config.limits, shards);
+        if config.enable_echo {
+            bound = bound.with_echo(shards);
+        }
         writeln!(f, "  memory   at most {bound}")?;
         writeln!(
             f,

@@ -41,7 +41,7 @@ use crate::ingest::{self, Pipeline, PipelineConfig, Source};
 use crate::interest::{Interest, InterestConfig};
 use crate::limits::{
     DRAIN_CLOSE_MAX, INTEREST_LEAVE_MAX, MAILBOX_RELIABLE_MAX, MAILBOX_UPDATES, ORDERS_MAX,
-    REFUSAL_SLOTS,
+    REFUSAL_SLOTS, REFUSALS_KEPT,
 };
 use crate::mailbox::{MailboxConfig, MailboxSender, mailbox};
 use crate::shard::ShardConfig;
@@ -100,7 +100,7 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    fit_to_file_limit(&mut config, raise_file_limit())?;
+    let descriptors_spare = fit_to_file_limit(&mut config, raise_file_limit())?;
     let driver = choice::choose(config.driver).map_err(StartError::Driver)?;
     let allowed = tickwire_ring::placement::allowed_cpus()
         .map_err(|errno| StartError::Runtime(errno.into()))?;
@@ -123,6 +123,7 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
         // Polling would take the CPU that ingest needs.
         (false, _) => 0,
     };
+    let refusals_max = REFUSALS_KEPT.min(descriptors_spare / placement.shards.len());
     let mut shards = Vec::with_capacity(placement.shards.len());
     for (shard, &core) in placement.shards.iter().enumerate() {
         let shard_config = ShardConfig {
@@ -131,6 +132,8 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
             limits: config.limits,
             policies: config.policies.clone(),
             open_namespaces: config.open_namespaces.clone(),
+            enable_echo: config.enable_echo,
+            allowed_origins: config.allowed_origins.clone(),
             coalesce_max_ns: nanoseconds(config.coalesce_max),
             seed: RandomState::new().hash_one(shard),
         };
@@ -140,6 +143,7 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
             driver: driver.kind,
             clock,
             open_connections: open_connections.clone(),
+            refusals_max,
             poll_ns,
             ended: ended.clone(),
         };
@@ -420,10 +424,10 @@ async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str 
     }
 }
 
-/// Lowers `connections_max` to what the file limit permits.
-fn fit_to_file_limit(config: &mut Config, limit: FileLimit) -> Result<(), StartError> {
+/// Lowers `connections_max` to what the file limit permits; returns what that leaves over.
+fn fit_to_file_limit(config: &mut Config, limit: FileLimit) -> Result<usize, StartError> {
     let Some(descriptors) = limit.descriptors_max else {
-        return Ok(());
+        return Ok(usize::MAX);
     };
     let reserved = DESCRIPTORS_RESERVED + u64::from(REFUSAL_SLOTS);
     let room = descriptors.saturating_sub(reserved);
@@ -437,7 +441,8 @@ fn fit_to_file_limit(config: &mut Config, limit: FileLimit) -> Result<(), StartE
         );
         config.limits.connections_max = u32::try_from(room).unwrap_or(u32::MAX);
     }
-    Ok(())
+    let spare = room.saturating_sub(u64::from(config.limits.connections_max));
+    Ok(usize::try_from(spare).unwrap_or(usize::MAX))
 }
 
 /// Keeps CPUs out of deep sleep for as long as the file is open (PM QoS): waking one then takes 5 µs instead

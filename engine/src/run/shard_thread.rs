@@ -23,6 +23,7 @@ pub(super) struct ShardThread {
     pub(super) clock: crate::clock::Clock,
     pub(super) driver: DriverKind,
     pub(super) open_connections: OpenConnections,
+    pub(super) refusals_max: usize,
     pub(super) poll_ns: u64,
     /// Told the shard's number when it has ended as it was told to.
     pub(super) ended: UnboundedSender<usize>,
@@ -59,6 +60,7 @@ impl ShardThread {
                 commands: command_receiver,
                 clock: self.clock,
                 open_connections: self.open_connections,
+                refusals_max: self.refusals_max,
                 poll_ns: self.poll_ns,
                 interest_news: told,
             };

@@ -16,8 +16,10 @@ pub enum HandshakeResult {
     Page,
     /// Last values over HTTP.
     Quotes,
-    /// 400 or 431.
+    /// 400, 414, 431, 501 or 505.
     Malformed,
+    /// 403.
+    OriginRefused,
     /// 404.
     NotFound,
     /// 405.
@@ -26,17 +28,18 @@ pub enum HandshakeResult {
     UpgradeRequired,
     /// 503.
     Capacity,
-    /// No complete request within the time.
+    /// No complete request within the time; 408 if it had begun.
     Timeout,
 }
 
 impl HandshakeResult {
     /// The labels, in the order of the variants.
-    pub const LABELS: [&'static str; 9] = [
+    pub const LABELS: [&'static str; 10] = [
         "accepted",
         "page",
         "quotes",
         "malformed",
+        "origin_refused",
         "not_found",
         "method_not_allowed",
         "upgrade_required",

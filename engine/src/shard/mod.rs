@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 use tickwire_protocol::command::CommandParser;
 use tickwire_protocol::error_code::CloseCode;
+use tickwire_protocol::handshake::AllowedOrigins;
 
 use crate::clock::Now;
 use crate::limits::{
@@ -46,9 +47,9 @@ use crate::mailbox::{SharedUpdate, TopicId};
 use crate::policy::Policies;
 use crate::random::Random;
 use connection::{Connection, Drain, Heartbeats, InFlight, Inbound, Phase};
-pub use connection::{ConnectionReport, ReportOrder};
+pub use connection::{ConnectionReport, ReportOrder, refusal_without_slot};
 use fanout::{Batches, Coalescer, Dispatch, ThrottleTimers};
-use metrics::{Counters, HandshakeResult, ShardMetrics};
+use metrics::{Counters, ShardMetrics};
 pub use operation::{CloseReason, ConnectionId, Operation, SendOutcome, SharedBytes};
 use outbound::{Books, BytesPool, OutboundPool};
 pub use outbound::{Ledger, Mode};
@@ -71,6 +72,10 @@ pub struct ShardConfig {
     pub policies: Policies,
     /// Private namespaces that anybody may subscribe to.
     pub open_namespaces: Vec<String>,
+    /// `/ws/echo` is served.
+    pub enable_echo: bool,
+    /// Pages that may connect.
+    pub allowed_origins: AllowedOrigins,
     /// How long a busy shard may hold updates back to send more of them together; 0 = never.
     pub coalesce_max_ns: u64,
     /// Spreads heartbeats; the same seed gives the same run.
@@ -113,8 +118,10 @@ pub struct Shard {
     parser: CommandParser,
     /// For reading input that turns out to be complete.
     spare_inbound: Option<Box<Inbound>>,
-    /// Bytes in all connections' `inbound`.
+    /// Bytes in all sessions' `inbound`, and in those of handshakes.
     inbound_bytes: usize,
+    /// The same of echo sessions, which have a bound of their own: they take nothing from the others.
+    echo_bytes: usize,
     subscriptions: u64,
     interest: InterestLog,
     ledger: Ledger,
@@ -164,6 +171,7 @@ impl Shard {
             parser: CommandParser::new(),
             spare_inbound: None,
             inbound_bytes: 0,
+            echo_bytes: 0,
             subscriptions: 0,
             interest: InterestLog::default(),
             ledger: Ledger::default(),
@@ -231,6 +239,8 @@ impl Shard {
         match entry.phase {
             // The peer may still read our last bytes.
             Phase::Flushing if !failed => {}
+            Phase::Handshake if !failed => self.handshake_cut_short(connection.slot, now),
+            Phase::Open if !failed => self.input_ended(connection.slot),
             _ => {
                 let reason = if failed {
                     CloseReason::Failed
@@ -378,7 +388,7 @@ impl Shard {
         self.now = now;
         for slot in 0..self.slots() {
             let connection = &self.connections[slot as usize];
-            if connection.phase != Phase::Open {
+            if connection.phase != Phase::Open || connection.is_echo() {
                 continue;
             }
             let waiting = connection
@@ -534,7 +544,7 @@ impl Shard {
             topics: self.topics.len() as u64,
             groups: self.groups.len() as u64,
             frames: (self.frames.len() as u64, self.frames.bytes() as u64),
-            inbound_bytes: self.inbound_bytes as u64,
+            inbound_bytes: (self.inbound_bytes + self.echo_bytes) as u64,
             ledger: self.ledger,
             counters: self.counters.clone(),
         }
@@ -580,8 +590,8 @@ impl Shard {
         let connection = &mut self.connections[slot as usize];
         match kind {
             TimerKind::Handshake if connection.phase == Phase::Handshake => {
-                self.counters.handshakes[HandshakeResult::Timeout as usize] += 1;
-                self.end(slot, Some(CloseReason::HandshakeTimeout), false);
+                let now = self.now;
+                self.handshake_timed_out(slot, now);
             }
             // A peer that has not taken the last bytes by now reads nothing: only a reset reaches it.
             TimerKind::Flush if connection.phase == Phase::Flushing => self.end(slot, None, true),

@@ -4,6 +4,7 @@
 //! for conditions, and a deadline only ends a failure.
 
 pub(crate) mod harness;
+pub(crate) mod raw;
 
 mod a_frozen_engine_goes_on;
 mod a_rolling_restart_loses_nobody;
@@ -11,8 +12,12 @@ mod a_second_engine_is_refused;
 mod a_stalled_log_reader_stalls_nothing;
 mod bad_messages_get_the_documented_error;
 mod draining_refuses_and_loses_nobody;
+mod echo_sends_everything_back;
 mod every_shard_serves_every_symbol;
+mod framing_violations_close_with_their_code;
 mod frozen_clients_disturb_nobody;
+mod hostile_messages_are_answered;
+mod hostile_requests_are_answered;
 mod operators_give_orders;
 mod operators_see_who_is_slow;
 mod prices_arrive_byte_for_byte;

@@ -10,6 +10,7 @@ use tickwire_engine::policy::Policies;
 use tickwire_engine::shard::{Capacity, ConnectionId, Operation, SendOutcome, Shard, ShardConfig};
 use tickwire_protocol::channel::DeliveryClass;
 use tickwire_protocol::frame::{MaskedOpcode, append_masked, append_text};
+use tickwire_protocol::handshake::AllowedOrigins;
 use tickwire_protocol::timestamp::Timestamp;
 
 /// One shard whose clients take everything at once.
@@ -40,6 +41,8 @@ impl BareDriver {
             },
             policies: Policies::default(),
             open_namespaces: Vec::new(),
+            enable_echo: false,
+            allowed_origins: AllowedOrigins::default(),
             coalesce_max_ns: 0,
             seed: 1,
         };

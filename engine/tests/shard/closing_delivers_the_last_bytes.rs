@@ -123,3 +123,55 @@ fn without_capacity_the_answer_is_503_with_retry_after_and_old_connections_live(
     world.publish(&["market:A"]);
     assert_eq!(world.values(old).len(), 1);
 }
+
+#[test]
+fn a_client_that_ends_its_side_gets_its_answers_but_no_values() {
+    let mut world = World::new();
+    let client = world.subscriber(&["A"]);
+    world.driver.client_mut(client).room = 0;
+    world.publish(&["market:A"]);
+    world.command(client, r#"{"action":"ping"}"#);
+    world.driver.client_ends(client, false);
+    world.driver.run();
+    world.driver.client_mut(client).room = usize::MAX;
+    world.driver.run();
+    let messages = world.messages(client);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert_eq!(messages[0]["type"], "pong");
+    assert!(world.driver.client(client).is_closed() && !world.driver.client(client).is_reset());
+    assert_eq!(world.driver.shard().ledger().cancelled, 1);
+
+    let deaf = world.client();
+    world.driver.client_mut(deaf).room = 0;
+    world.command(deaf, r#"{"action":"ping"}"#);
+    world.driver.client_ends(deaf, false);
+    world.driver.advance_ms(10_100);
+    assert!(world.driver.client(deaf).is_reset());
+}
+
+#[test]
+fn what_came_before_the_end_is_answered_though_reading_had_stopped() {
+    let mut world = World::new();
+    let client = world.client();
+    world.driver.client_mut(client).room = 0;
+    let mut pings = 0;
+    while !world.driver.client(client).is_paused() {
+        world.command(client, r#"{"action":"ping"}"#);
+        pings += 1;
+    }
+    let mut late = Vec::new();
+    append_masked(
+        &mut late,
+        MaskedOpcode::Text,
+        [5; 4],
+        br#"{"action":"ping"}"#,
+    );
+    let now = world.driver.now();
+    let shard = world.driver.shard_mut();
+    shard.handle_input(client, &late, now);
+    shard.handle_receive_ended(client, false, now);
+    world.driver.client_mut(client).room = usize::MAX;
+    world.driver.run();
+    assert_eq!(world.messages(client).len(), pings + 1);
+    assert!(world.driver.client(client).is_closed());
+}

@@ -1,6 +1,6 @@
 //! What a client sends costs no more memory than the limits say, whatever it is and however it comes.
 
-use tickwire_engine::limits::{PARKED_BYTES_MAX, REPLIES_BYTES_MAX};
+use tickwire_engine::limits::{PARKED_BYTES_MAX, PONGS_BYTES_MAX, REPLIES_BYTES_MAX};
 use tickwire_protocol::frame::{MaskedOpcode, append_masked};
 
 use crate::world::{World, request, subscribe};
@@ -58,31 +58,37 @@ fn what_had_arrived_before_the_pause_is_kept_up_to_a_bound() {
     assert_eq!(world.driver.shard().metrics().inbound_bytes, 0);
 }
 
+fn pings(numbers: std::ops::Range<u32>) -> Vec<u8> {
+    let mut burst = Vec::new();
+    for number in numbers {
+        let payload = number.to_be_bytes();
+        append_masked(&mut burst, MaskedOpcode::Ping, [9; 4], &payload);
+    }
+    burst
+}
+
 #[test]
-fn ping_frames_keep_one_answer_only() {
+fn ping_frames_are_answered_each_until_answers_pile_up_and_then_the_newest_is() {
     let mut world = World::new();
     let client = world.client();
-    world.driver.client_mut(client).room = 0;
-    let mut burst = Vec::new();
-    for number in 0..1_000u32 {
-        append_masked(
-            &mut burst,
-            MaskedOpcode::Ping,
-            [9; 4],
-            &number.to_be_bytes(),
-        );
-    }
-    world.driver.client_sends(client, &burst);
-    world.driver.run();
     world.driver.client_mut(client).received.clear();
+    world.driver.client_sends(client, &pings(0..10));
+    world.driver.run();
+    let received = std::mem::take(&mut world.driver.client_mut(client).received);
+    let numbers: Vec<u8> = received.chunks(6).map(|pong| pong[5]).collect();
+    assert_eq!(numbers, (0..10).collect::<Vec<u8>>());
+
+    world.driver.client_mut(client).room = 0;
+    world.driver.client_sends(client, &pings(0..2_000));
+    world.driver.run();
+    // Its socket is full by now.
+    world.driver.client_sends(client, &pings(2_000..4_000));
+    world.driver.run();
     world.driver.client_mut(client).room = usize::MAX;
     world.driver.run();
     let received = &world.driver.client(client).received;
-    assert_eq!(received[received.len() - 4..], 999u32.to_be_bytes());
-    assert!(
-        received.len() <= 2 * 6,
-        "at most one that was on its way, and the newest"
-    );
+    assert_eq!(received[received.len() - 4..], 3_999u32.to_be_bytes());
+    assert!(received.len() <= PONGS_BYTES_MAX + 3 * 6);
 }
 
 #[test]
@@ -123,9 +129,9 @@ fn a_message_in_single_bytes_is_a_message() {
 }
 
 #[test]
-fn an_endless_request_head_and_a_silent_client_are_ended() {
+fn an_endless_request_head_is_refused_at_once() {
     let mut world = World::new();
-    let (endless, silent) = (world.driver.connect(), world.driver.connect());
+    let endless = world.driver.connect();
     world
         .driver
         .client_sends(endless, b"GET /ws HTTP/1.1\r\nX: ");
@@ -134,8 +140,59 @@ fn an_endless_request_head_and_a_silent_client_are_ended() {
     }
     world.driver.run();
     world.take_response(endless, "HTTP/1.1 431");
-    world.driver.advance_ms(9_900);
-    assert!(!world.driver.client(silent).is_closed());
+}
+
+#[test]
+fn a_request_that_drips_or_never_comes_is_ended_after_ten_seconds() {
+    let mut world = World::new();
+    let (dripping, silent) = (world.driver.connect(), world.driver.connect());
+    let head = request("/ws").into_bytes();
+    for byte in &head[..99] {
+        world.driver.client_sends(dripping, &[*byte]);
+        world.driver.advance_ms(100);
+    }
+    assert!(!world.driver.client(silent).is_closed() && !world.driver.client(dripping).fin);
+    assert!(world.driver.client(dripping).received.is_empty());
     world.driver.advance_ms(200);
+    // Who has not begun is not answered.
     assert!(world.driver.client(silent).is_closed());
+    assert!(world.driver.client(silent).received.is_empty());
+    world.take_response(dripping, "HTTP/1.1 408");
+    assert!(world.driver.client(dripping).fin);
+    world.driver.advance_ms(2_000);
+    assert!(world.driver.client(dripping).is_closed());
+    assert_eq!(world.driver.shard().metrics().inbound_bytes, 0);
+}
+
+#[test]
+fn who_has_sent_all_it_will_is_answered_before_it_is_closed() {
+    let mut world = World::new();
+    let (cut, silent, plain, upgrading) = (
+        world.driver.connect(),
+        world.driver.connect(),
+        world.driver.connect(),
+        world.driver.connect(),
+    );
+    let mut upgrade = request("/ws").into_bytes();
+    append_masked(&mut upgrade, MaskedOpcode::Text, [1; 4], PING.as_bytes());
+    world.driver.client_sends(cut, b"GET /ws HTTP/1.1\r\n");
+    world
+        .driver
+        .client_sends(plain, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    world.driver.client_sends(upgrading, &upgrade);
+    for client in [cut, silent, plain, upgrading] {
+        world.driver.client_ends(client, false);
+    }
+    world.driver.run();
+    world.take_response(cut, "HTTP/1.1 400");
+    world.take_response(plain, "HTTP/1.1 200");
+    world.take_response(upgrading, "HTTP/1.1 101");
+    let messages = world.messages(upgrading);
+    assert_eq!(messages[0]["type"], "connected");
+    assert_eq!(messages[1]["type"], "pong");
+    assert!(world.driver.client(silent).received.is_empty());
+    for client in [cut, silent, plain, upgrading] {
+        let client = world.driver.client(client);
+        assert!(client.is_closed() && !client.is_reset());
+    }
 }

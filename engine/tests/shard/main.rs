@@ -4,6 +4,7 @@
 mod a_drain_flushes_what_is_queued;
 mod a_full_queue_ends_on_the_newest_value;
 mod closing_delivers_the_last_bytes;
+mod echo_is_bounded;
 mod fan_out_reaches_every_subscriber_once;
 mod heartbeats_find_who_is_gone;
 mod inbound_is_bounded;

@@ -10,6 +10,7 @@ use tickwire_engine::policy::{OverflowPolicy, Policies};
 use tickwire_engine::shard::{ConnectionId, Shard, ShardConfig};
 use tickwire_protocol::channel::{DeliveryClass, namespace_of};
 use tickwire_protocol::frame::{MaskedOpcode, append_masked, append_text};
+use tickwire_protocol::handshake::AllowedOrigins;
 
 /// Values in a client's ring.
 pub(crate) const QUEUE_FRAMES_MAX: usize = 256;
@@ -52,6 +53,8 @@ impl World {
             },
             policies,
             open_namespaces: Vec::new(),
+            enable_echo: true,
+            allowed_origins: AllowedOrigins::default(),
             coalesce_max_ns: 2_000_000,
             seed,
         };

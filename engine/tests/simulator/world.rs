@@ -7,6 +7,7 @@ use tickwire_engine::driver::simulated::{FaultRates, Record, SimulatedDriver};
 use tickwire_engine::limits::{Limits, QueueLimits};
 use tickwire_engine::policy::{OverflowPolicy, Policies};
 use tickwire_engine::shard::{CloseReason, ConnectionId, Mode, SendOutcome, Shard, ShardConfig};
+use tickwire_protocol::handshake::AllowedOrigins;
 use tickwire_protocol::timestamp::Timestamp;
 
 use crate::coverage::{Coverage, Seen};
@@ -72,6 +73,8 @@ impl World {
             },
             policies: Policies::new(policies.into()),
             open_namespaces: Vec::new(),
+            enable_echo: false,
+            allowed_origins: AllowedOrigins::default(),
             coalesce_max_ns: setup.coalesce_max_ms * 1_000_000,
             seed: setup.seed,
         };

@@ -8,7 +8,10 @@ use tungstenite::protocol::frame::{
 };
 
 use super::mask;
-use crate::{error_code::CloseCode, limits::CONTROL_BYTES_MAX};
+use crate::{
+    error_code::CloseCode,
+    limits::{CONTROL_BYTES_MAX, MESSAGE_FRAMES_MAX},
+};
 
 /// Decodes the frames of one peer, in pieces of any size, into messages and control frames.
 ///
@@ -22,7 +25,9 @@ pub struct FrameDecoder {
     /// Payload bytes of the open frame that are still to come; 0 while none is open.
     payload_left: usize,
     /// Largest message after reassembly, in bytes.
-    message_bytes_max: usize,
+    message_bytes_max: u32,
+    /// Frames of the open message so far, an empty last one aside, at most [`MESSAGE_FRAMES_MAX`].
+    message_frames: u32,
     /// How far the message is known to be UTF-8; `text_checked <= message.len()`, and what is
     /// beyond it, at most 3 bytes, is the start of a character. 0 for binary messages.
     text_checked: usize,
@@ -42,11 +47,12 @@ pub struct FrameDecoder {
 const _: () = assert!(size_of::<FrameDecoder>() <= 48);
 
 impl FrameDecoder {
-    /// A decoder for what `peer` sends, with messages of at most `message_bytes_max` bytes.
+    /// A decoder for what `peer` sends, with messages of at most `message_bytes_max` bytes, below 4 GiB.
     pub fn new(peer: PeerRole, message_bytes_max: usize) -> Self {
         Self {
             payload_left: 0,
-            message_bytes_max,
+            message_bytes_max: u32::try_from(message_bytes_max).unwrap_or(u32::MAX),
+            message_frames: 0,
             text_checked: 0,
             header: [0; HEADER_BYTES_MAX],
             header_len: 0,
@@ -187,17 +193,23 @@ impl FrameDecoder {
             }
             OpCode::Data(data) => {
                 match (data, self.message) {
-                    (Data::Continue, Some(_)) => {}
+                    // Many clients end a message with an empty frame; that one does not count.
+                    (Data::Continue, Some(_)) if header.is_final && payload_len == 0 => {}
+                    // Empty fragments cost their sender little: without a bound a message need never end.
+                    (Data::Continue, Some(_)) if self.message_frames == MESSAGE_FRAMES_MAX => {
+                        return Err(FrameError::TooManyFragments);
+                    }
+                    (Data::Continue, Some(_)) => self.message_frames += 1,
                     (Data::Continue, None) => return Err(FrameError::NothingToContinue),
                     (Data::Text | Data::Binary, Some(_)) => {
                         return Err(FrameError::MessageUnfinished);
                     }
-                    (Data::Text, None) => self.message = Some(MessageKind::Text),
-                    (Data::Binary, None) => self.message = Some(MessageKind::Binary),
+                    (Data::Text, None) => self.open_message(MessageKind::Text),
+                    (Data::Binary, None) => self.open_message(MessageKind::Binary),
                     (Data::Reserved(_), _) => return Err(FrameError::ReservedOpcode),
                 }
-                let room = self.message_bytes_max.saturating_sub(message_len);
-                if payload_len > room as u64 {
+                let room = u64::from(self.message_bytes_max).saturating_sub(message_len as u64);
+                if payload_len > room {
                     return Err(FrameError::MessageTooLarge);
                 }
                 OpenFrame::Data {
@@ -210,6 +222,11 @@ impl FrameDecoder {
             usize::try_from(payload_len).map_err(|_| FrameError::MessageTooLarge)?;
         self.open_frame = Some(frame);
         Ok(frame)
+    }
+
+    fn open_message(&mut self, kind: MessageKind) {
+        self.message = Some(kind);
+        self.message_frames = 1;
     }
 
     /// Moves what there is of the open frame's payload to the end of `message`, unmasked.
@@ -394,6 +411,8 @@ pub enum FrameError {
     NothingToContinue,
     /// A new message before the last fragment of the one before.
     MessageUnfinished,
+    /// A message in more frames than it may have.
+    TooManyFragments,
     /// A length that fits a shorter form.
     LengthNotMinimal,
     /// A length of 2^63 or more.
@@ -415,6 +434,7 @@ impl FrameError {
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::MessageTooLarge => CloseCode::TooLarge,
+            Self::TooManyFragments => CloseCode::PolicyViolation,
             Self::TextNotUtf8 | Self::CloseReasonNotUtf8 => CloseCode::InvalidPayload,
             Self::NotMasked
             | Self::Masked
@@ -443,6 +463,7 @@ impl fmt::Display for FrameError {
             Self::ControlTooLong => "control frames hold at most 125 bytes",
             Self::NothingToContinue => "there is no message to continue",
             Self::MessageUnfinished => "the message before is not finished",
+            Self::TooManyFragments => "the message has more than 65536 fragments",
             Self::LengthNotMinimal => "the length is not in its shortest form",
             Self::LengthTopBit => "the top bit of the length is set",
             Self::MessageTooLarge => "the message is too large",
@@ -474,6 +495,9 @@ enum MessageKind {
     Text,
     Binary,
 }
+
+// The text of the refusal names it.
+const _: () = assert!(MESSAGE_FRAMES_MAX == 65_536);
 
 /// 2 bytes, 8 of extended length, 4 of mask.
 const HEADER_BYTES_MAX: usize = 14;

@@ -1,6 +1,6 @@
 //! Frames out. Server frames are unmasked; masked ones are for the load generator and tests.
 
-use super::mask;
+use super::{PeerClose, mask};
 use crate::{
     error_code::CloseCode,
     limits::{CONTROL_BYTES_MAX, FRAME_HEADER_BYTES_MAX},
@@ -62,6 +62,19 @@ pub fn append_control(out: &mut Vec<u8>, opcode: ControlOpcode, payload: &[u8]) 
     out.extend_from_slice(payload);
 }
 
+/// Appends the header of an unmasked message in one frame. `payload_len` bytes of payload have to follow, however many
+/// sends that takes, and no other frame before their end.
+pub fn append_message_header(out: &mut Vec<u8>, opcode: MessageOpcode, payload_len: usize) {
+    append_header(out, opcode as u8, payload_len, None);
+}
+
+/// Appends the unmasked answer to the peer's close frame: its code, or 1000 where it gave none
+/// (RFC 6455, section 5.5.1).
+pub fn append_close_answer(out: &mut Vec<u8>, close: Option<PeerClose>) {
+    let code = close.map_or(CloseCode::Normal.code(), |close| close.code);
+    append_control(out, ControlOpcode::Close, &code.to_be_bytes());
+}
+
 /// Appends an unmasked close frame; `reason` is cut at a character boundary to fit.
 pub fn append_close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
     let code = code.code().to_be_bytes();
@@ -112,6 +125,16 @@ pub enum ControlOpcode {
     Pong = 0xA,
 }
 
+/// Kinds of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum MessageOpcode {
+    /// UTF-8.
+    Text = OPCODE_TEXT,
+    /// Any bytes.
+    Binary = OPCODE_BINARY,
+}
+
 /// Kinds of frames that a client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -119,7 +142,7 @@ pub enum MaskedOpcode {
     /// A whole text message.
     Text = OPCODE_TEXT,
     /// A whole binary message.
-    Binary = 0x2,
+    Binary = OPCODE_BINARY,
     /// The closing handshake.
     Close = 0x8,
     /// Asks for a pong with the same payload.
@@ -148,6 +171,7 @@ fn append_header(out: &mut Vec<u8>, opcode: u8, payload_len: usize, mask_key: Op
 
 const FINAL_FRAGMENT: u8 = 0x80;
 const OPCODE_TEXT: u8 = 0x1;
+const OPCODE_BINARY: u8 = 0x2;
 const LENGTH_IS_U16: u8 = 126;
 const LENGTH_IS_U64: u8 = 127;
 

@@ -1,10 +1,18 @@
 //! Request heads in.
+//!
+//! Where HTTP lets a server choose, this one refuses what two readers could take differently (RFC 9112,
+//! section 11.2): a proxy in front must not see another request than the one that is served here.
 
 use std::fmt;
 
 use httparse::{EMPTY_HEADER, Header, Status};
 
-use super::{has_word, values};
+use super::{
+    body::announces_body,
+    offer::{UpgradeOffer, upgrade_offer},
+    target::{Segments, is_authority, segments, split_target},
+    values,
+};
 use crate::limits::{REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX};
 
 /// What has arrived of a request.
@@ -24,9 +32,9 @@ pub enum Parsed<'b> {
 /// A request head; it borrows from the bytes received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request<'b> {
-    /// As written, for example `GET`.
+    /// As written, for example `GET`; one of [`METHODS`].
     pub method: &'b str,
-    /// The part of the target before `?`, as written: percent-encoding is not decoded.
+    /// The part of the target before `?`, as written; begins with `/`, or is `*`. See [`Self::segments`].
     pub path: &'b str,
     /// The part after it.
     pub query: Option<&'b str>,
@@ -38,21 +46,19 @@ pub struct Request<'b> {
     pub if_none_match: Option<&'b str>,
 }
 
-/// Whether a request asks for a WebSocket, and how well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpgradeOffer<'b> {
-    /// It doesn't.
-    None,
-    /// It does, but not by the rules (answer: 400); what is wrong, as a sentence.
-    Invalid(&'static str),
-    /// It does, in another version than 13 (answer: 426).
-    VersionUnsupported,
-    /// It does.
-    Valid {
-        /// For [`append_switching_protocols`](super::append_switching_protocols).
-        key: &'b str,
-    },
+impl<'b> Request<'b> {
+    /// What stands between the slashes of the path, percent-encoding decoded: a slash in a segment was `%2F`.
+    ///
+    /// Cost: allocates only for segments with escapes.
+    pub fn segments(&self) -> Segments<'b> {
+        segments(self.path)
+    }
 }
+
+/// The methods of RFC 9110, section 9.1, and RFC 5789. Any other is [`RequestError::MethodUnknown`].
+pub const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+];
 
 /// Parses the head of a request from the first bytes of a connection.
 ///
@@ -66,31 +72,27 @@ pub fn parse_request(bytes: &[u8]) -> Result<Parsed<'_>, RequestError> {
     let head_len = match head.parse(bytes) {
         Ok(Status::Complete(head_len)) if head_len <= REQUEST_HEAD_BYTES_MAX => head_len,
         Ok(Status::Partial) if bytes.len() < REQUEST_HEAD_BYTES_MAX => return Ok(Parsed::Partial),
-        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(RequestError::HeadTooLarge),
-        Err(_) => return Err(RequestError::Malformed("the request is not HTTP/1.1")),
+        Ok(_) => return Err(too_large(bytes)),
+        Err(error) => return Err(judge(error, bytes)),
     };
     let (Some(method), Some(target), Some(minor_version)) = (head.method, head.path, head.version)
     else {
         return Err(RequestError::Malformed("the request line is incomplete"));
     };
-    let headers = &*head.headers;
-    // RFC 9112, section 3.2: a missing or doubled Host is refused, whatever the request is for.
-    let host_count = values(headers, "host").count();
-    if host_count > 1 || (host_count == 0 && minor_version > 0) {
-        return Err(RequestError::Malformed("exactly one Host header is needed"));
+    if !METHODS.contains(&method) {
+        return Err(RequestError::MethodUnknown);
     }
-    let (path, query) = split_target(target)?;
+    let headers = &*head.headers;
+    check_host(minor_version, headers)?;
+    let (path, query) = split_target(method, target)?;
+    let has_body = announces_body(minor_version, headers)?;
     let request = Request {
         method,
         path,
         query,
-        upgrade: upgrade_offer(method, minor_version, headers),
-        origin: single_text(headers, "origin", "the Origin header is not valid")?,
-        if_none_match: single_text(
-            headers,
-            "if-none-match",
-            "the If-None-Match header is not valid",
-        )?,
+        upgrade: upgrade_offer(method, minor_version, has_body, headers),
+        origin: origin(headers)?,
+        if_none_match: only_text(headers, "if-none-match"),
     };
     Ok(Parsed::Complete { head_len, request })
 }
@@ -100,8 +102,14 @@ pub fn parse_request(bytes: &[u8]) -> Result<Parsed<'_>, RequestError> {
 pub enum RequestError {
     /// Not HTTP, or against its rules: what is wrong, as a sentence.
     Malformed(&'static str),
+    /// The request line alone has more bytes than a head may have.
+    TargetTooLong,
     /// More bytes or header fields than a head may have.
     HeadTooLarge,
+    /// A method that is not in [`METHODS`].
+    MethodUnknown,
+    /// Neither HTTP/1.1 nor HTTP/1.0.
+    VersionUnsupported,
 }
 
 impl RequestError {
@@ -109,7 +117,10 @@ impl RequestError {
     pub const fn status(self) -> u16 {
         match self {
             Self::Malformed(_) => 400,
+            Self::TargetTooLong => 414,
             Self::HeadTooLarge => 431,
+            Self::MethodUnknown => 501,
+            Self::VersionUnsupported => 505,
         }
     }
 }
@@ -118,103 +129,104 @@ impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(what) => f.write_str(what),
+            Self::TargetTooLong => write!(
+                f,
+                "the request line has more than {REQUEST_HEAD_BYTES_MAX} bytes; shorten the target"
+            ),
             Self::HeadTooLarge => write!(
                 f,
                 "the request head has more than {REQUEST_HEAD_BYTES_MAX} bytes \
-                 or {REQUEST_HEADERS_MAX} header fields"
+                 or {REQUEST_HEADERS_MAX} header fields; send fewer cookies"
             ),
+            Self::MethodUnknown => {
+                f.write_str("this method is unknown here (they are case-sensitive); send GET")
+            }
+            Self::VersionUnsupported => f.write_str("only HTTP/1.1 is spoken here"),
         }
     }
 }
 
 impl std::error::Error for RequestError {}
 
-/// Path and query of a target: `/ws?x=1`, or as proxies send it, `http://host/ws?x=1`.
-fn split_target(target: &str) -> Result<(&str, Option<&str>), RequestError> {
-    let target = match target.split_once("://") {
-        Some(("http" | "https", rest)) => {
-            let path_start = rest.find(['/', '?']).unwrap_or(rest.len());
-            let (_, path) = rest.split_at(path_start);
-            // An empty path means the root; it stays so in front of a query.
-            if path.is_empty() { "/" } else { path }
-        }
-        _ => target,
-    };
-    let (path, query) = match target.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
-    };
-    match path {
-        "" => Ok(("/", query)),
-        // `OPTIONS *` is about the server as a whole.
-        "*" => Ok((path, query)),
-        _ if path.starts_with('/') => Ok((path, query)),
-        _ => Err(RequestError::Malformed("the request target is not a path")),
-    }
-}
-
-/// The value of a header field that may stand once, if it is visible ASCII.
-fn single_text<'b>(
-    headers: &[Header<'b>],
-    name: &str,
-    otherwise: &'static str,
-) -> Result<Option<&'b str>, RequestError> {
-    let mut values = values(headers, name);
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => match str::from_utf8(value) {
-            Ok(text) => Ok(Some(text)),
-            Err(_) => Err(RequestError::Malformed(otherwise)),
-        },
-        (Some(_), Some(_)) => Err(RequestError::Malformed(otherwise)),
-    }
-}
-
-/// RFC 6455, section 4.2.1, in its order.
-fn upgrade_offer<'b>(method: &str, minor_version: u8, headers: &[Header<'b>]) -> UpgradeOffer<'b> {
-    if !has_word(headers, "upgrade", "websocket") {
-        return UpgradeOffer::None;
-    }
-    if method != "GET" {
-        return UpgradeOffer::Invalid("an upgrade needs the method GET");
-    }
-    if minor_version < 1 {
-        return UpgradeOffer::Invalid("an upgrade needs HTTP/1.1");
-    }
-    if !has_word(headers, "connection", "upgrade") {
-        return UpgradeOffer::Invalid("an upgrade needs the header Connection: Upgrade");
-    }
-    if has_body(headers) {
-        // Its bytes would be read as frames.
-        return UpgradeOffer::Invalid("an upgrade has no body");
-    }
-    let mut versions = values(headers, "sec-websocket-version");
-    match (versions.next(), versions.next()) {
-        (Some(b"13"), None) => {}
-        (Some(_), None) => return UpgradeOffer::VersionUnsupported,
-        _ => return UpgradeOffer::Invalid("exactly one Sec-WebSocket-Version header is needed"),
-    }
-    let mut keys = values(headers, "sec-websocket-key");
-    match (keys.next().and_then(valid_key), keys.next()) {
-        (Some(key), None) => UpgradeOffer::Valid { key },
-        _ => UpgradeOffer::Invalid("exactly one Sec-WebSocket-Key of 16 bytes in base64 is needed"),
-    }
-}
-
-fn has_body(headers: &[Header<'_>]) -> bool {
-    values(headers, "content-length").any(|length| length != b"0")
-        || values(headers, "transfer-encoding").next().is_some()
-}
-
-/// 16 bytes in base64: 22 digits and two signs of padding.
-fn valid_key(key: &[u8]) -> Option<&str> {
-    let digits = key.strip_suffix(b"==")?;
-    let is_base64 = digits
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(byte));
-    if digits.len() == 22 && is_base64 {
-        str::from_utf8(key).ok()
+/// What made the head too large.
+fn too_large(bytes: &[u8]) -> RequestError {
+    let line = bytes.trim_ascii_start();
+    let line = &line[..line.len().min(REQUEST_HEAD_BYTES_MAX)];
+    if line.contains(&b'\n') {
+        RequestError::HeadTooLarge
     } else {
-        None
+        RequestError::TargetTooLong
+    }
+}
+
+/// Says of bytes that httparse refuses what their sender can do about it.
+fn judge(error: httparse::Error, bytes: &[u8]) -> RequestError {
+    RequestError::Malformed(match error {
+        httparse::Error::TooManyHeaders => return too_large(bytes),
+        httparse::Error::Version if asks_for_other_version(bytes) => {
+            return RequestError::VersionUnsupported;
+        }
+        // The record type of a TLS handshake (RFC 8446, section 5.1).
+        _ if bytes.first() == Some(&0x16) => {
+            "this port speaks HTTP without TLS; use ws:// and http://, or the proxy that does TLS"
+        }
+        httparse::Error::Version => {
+            "the request line must be METHOD TARGET HTTP/1.1, with one space between them"
+        }
+        httparse::Error::Token => "the request line is not that of HTTP/1.1",
+        httparse::Error::HeaderName => {
+            "a header name is invalid: no spaces in it, before it, or before its colon"
+        }
+        httparse::Error::HeaderValue => {
+            "a header value has control characters, or goes on in another line"
+        }
+        httparse::Error::NewLine | httparse::Error::Status => "a line does not end with CR LF",
+    })
+}
+
+/// Whether the request line names a version that is well-formed, as far as it has arrived, and not 1.0 or 1.1.
+fn asks_for_other_version(bytes: &[u8]) -> bool {
+    const NAME: &[u8] = b" HTTP/";
+    let line = bytes.trim_ascii_start();
+    let line = line.split(|byte| *byte == b'\n').next().unwrap_or(line);
+    let name = line.windows(NAME.len()).rposition(|part| part == NAME);
+    let number = name.and_then(|start| line.get(start + NAME.len()..));
+    match number {
+        Some([b'1', b'.', minor, ..]) => matches!(minor, b'2'..=b'9'),
+        Some([major, ..]) => matches!(major, b'0' | b'2'..=b'9'),
+        _ => false,
+    }
+}
+
+/// RFC 9112, section 3.2: a missing, doubled or invalid Host is refused, whatever the request is for.
+///
+/// Also an empty one, which is for targets without a host, and those of http have one (RFC 9110, section 4.2.1).
+fn check_host(minor_version: u8, headers: &[Header<'_>]) -> Result<(), RequestError> {
+    let mut hosts = values(headers, "host");
+    match (hosts.next(), hosts.next()) {
+        // HTTP/1.0 knew no Host.
+        (None, _) if minor_version == 0 => Ok(()),
+        (Some(host), None) if is_authority(host) => Ok(()),
+        (Some(_), None) => Err(RequestError::Malformed("Host must be a name and a port")),
+        _ => Err(RequestError::Malformed("exactly one Host header is needed")),
+    }
+}
+
+fn origin<'b>(headers: &[Header<'b>]) -> Result<Option<&'b str>, RequestError> {
+    match only_text(headers, "origin") {
+        None if values(headers, "origin").next().is_some() => Err(RequestError::Malformed(
+            "one Origin header, in ASCII, is understood",
+        )),
+        origin => Ok(origin),
+    }
+}
+
+/// The value of a header field, if it stands once and is ASCII.
+fn only_text<'b>(headers: &[Header<'b>], name: &str) -> Option<&'b str> {
+    let mut values = values(headers, name);
+    let value = values.next().filter(|value| value.is_ascii())?;
+    match values.next() {
+        None => str::from_utf8(value).ok(),
+        Some(_) => None,
     }
 }

@@ -23,8 +23,23 @@ impl Shard {
         text: &str,
         reason: CloseReason,
     ) {
-        if self.connections[slot as usize].phase != Phase::Open {
+        self.begin_close_by(slot, reason, |out| append_close(out, code, text));
+    }
+
+    /// As [`Shard::begin_close`], with the close frame that `write` appends.
+    pub(super) fn begin_close_by(
+        &mut self,
+        slot: u32,
+        reason: CloseReason,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let connection = &self.connections[slot as usize];
+        if connection.phase != Phase::Open {
             return;
+        }
+        if connection.is_answering() {
+            // A close frame would stand within the frame that is on its way.
+            return self.end(slot, Some(reason), true);
         }
         // First of all: leaving queues values, which may overflow and end up here again.
         let connection = &mut self.connections[slot as usize];
@@ -35,9 +50,31 @@ impl Shard {
         // Nothing follows a close frame (RFC 6455 section 5.5.1).
         outbound.ping = false;
         outbound.pong = None;
-        append_close(&mut outbound.close, code, text);
+        write(&mut outbound.close);
         let now = self.now;
         self.begin_flushing(slot, reason, now, CLOSE_TIMEOUT_MS);
+    }
+
+    /// The peer of a session has ended its side without a close frame: it gets the answers to what it sent, and no
+    /// further values.
+    pub(in crate::shard) fn input_ended(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot as usize];
+        connection.eof = true;
+        if connection.receiving_paused {
+            // What it sent before comes first; `resume_receiving` goes on here.
+            return;
+        }
+        let outbound = connection.outbound.as_ref();
+        if !outbound.is_some_and(|outbound| outbound.has_answers()) {
+            return self.end(slot, Some(CloseReason::Eof), false);
+        }
+        // First of all, as above.
+        connection.phase = Phase::Flushing;
+        connection.close_reason = Some(CloseReason::Eof);
+        self.leave_group(slot);
+        self.outbound(slot).ping = false;
+        let now = self.now;
+        self.begin_flushing(slot, CloseReason::Eof, now, ANSWER_TIMEOUT_MS);
     }
 
     /// Ends a connection whose HTTP answer is queued.
@@ -56,7 +93,7 @@ impl Shard {
         self.timers
             .arm(deadline_ns, connection.id(slot), TimerKind::Flush);
         let was_paused = std::mem::take(&mut connection.receiving_paused);
-        if was_paused {
+        if was_paused && !connection.eof {
             // What the peer sends is discarded from now on, but it must be read.
             self.operations
                 .push_back(Operation::ResumeReceiving(connection.id(slot)));
@@ -131,7 +168,7 @@ impl Shard {
 
     fn drop_inbound(&mut self, slot: u32) {
         if let Some(inbound) = self.connections[slot as usize].inbound.take() {
-            self.inbound_bytes -= inbound.bytes();
+            *self.held_bytes(&inbound) -= inbound.bytes();
         }
     }
 }

@@ -95,6 +95,9 @@ impl Shard {
         if connection.phase != Phase::Open {
             return;
         }
+        if connection.is_echo() {
+            return self.finish_sending_away(slot);
+        }
         let pace_ms = self.drain.map_or(0, |drain| drain.pace_ns / 1_000_000);
         // Spread over as long as the drain takes, and at least a second: the other nodes take them in turn.
         let spread_ms = usize::try_from(pace_ms.max(1_000)).unwrap_or(1_000);

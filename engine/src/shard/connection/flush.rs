@@ -197,14 +197,23 @@ impl Shard {
     pub(in crate::shard) fn resume_receiving(&mut self, slot: u32, control_left: usize) {
         let connection = &mut self.connections[slot as usize];
         if connection.receiving_paused && control_left <= REPLIES_BYTES_MAX / 2 {
+            if self.continue_echo(slot) {
+                return;
+            }
+            let connection = &mut self.connections[slot as usize];
             connection.receiving_paused = false;
             let id = connection.id(slot);
             let now = self.now;
             self.resume_input(slot, now);
             let connection = &self.connections[slot as usize];
-            // Also while it closes: what it sends is discarded then, but it must be read.
-            if !connection.receiving_paused && connection.phase != Phase::Ended {
+            if connection.receiving_paused || connection.phase == Phase::Ended {
+                return;
+            }
+            if !connection.eof {
+                // Also while it closes: what it sends is discarded then, but it must be read.
                 self.operations.push_back(Operation::ResumeReceiving(id));
+            } else if connection.phase == Phase::Open {
+                self.input_ended(slot);
             }
         }
     }

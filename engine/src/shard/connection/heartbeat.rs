@@ -91,6 +91,11 @@ impl Shard {
         if connection.phase != Phase::Open {
             return;
         }
+        if connection.is_answering() {
+            // It is not read from, no ping may stand within its answer, and what stalls is another timer's business.
+            connection.heartbeats_missed = 0;
+            return;
+        }
         connection.heartbeats_missed = if std::mem::take(&mut connection.heard) {
             0
         } else {
@@ -99,6 +104,10 @@ impl Shard {
         if connection.heartbeats_missed > HEARTBEATS_MISSED_MAX {
             // Nobody is there to take a close frame.
             return self.end(slot, Some(CloseReason::Silent), true);
+        }
+        if connection.heartbeats_missed == 0 && connection.is_echo() {
+            // Only the silent are asked: what tests a server takes a ping for an answer.
+            return;
         }
         self.outbound(slot).ping = true;
         self.schedule_flush(slot);

@@ -10,6 +10,7 @@
 
 mod close;
 mod drain;
+mod echo;
 mod flush;
 mod heartbeat;
 mod membership;
@@ -24,3 +25,4 @@ pub(super) use drain::Drain;
 pub(super) use heartbeat::Heartbeats;
 pub use report::{ConnectionReport, ReportOrder};
 pub(super) use state::{Connection, InFlight, Inbound, Phase};
+pub use upgrade::refusal_without_slot;

@@ -17,13 +17,9 @@ use crate::shard::Shard;
 use crate::shard::metrics::HandshakeResult;
 use crate::shard::operation::CloseReason;
 
-/// Where it is served.
-pub(super) const PATH: &str = "/api/quotes";
-
-/// Any page may read what any client may subscribe to without authentication. A conditional request is
+/// Pages that may connect may read what any client may subscribe to without authentication. A conditional request is
 /// not a simple one, so browsers ask with OPTIONS first.
-const CORS: [(&str, &str); 4] = [
-    ("Access-Control-Allow-Origin", "*"),
+const CORS: [(&str, &str); 3] = [
     ("Access-Control-Allow-Methods", "GET"),
     ("Access-Control-Allow-Headers", "If-None-Match"),
     ("Access-Control-Expose-Headers", "ETag"),
@@ -37,7 +33,19 @@ impl Shard {
             "OPTIONS" => (200, None, Vec::new()),
             _ => (405, None, b"only GET is served here\n".to_vec()),
         };
+        let allowed = &self.config.allowed_origins;
         let mut headers = CORS.to_vec();
+        match request.origin {
+            _ if allowed.is_any() => headers.push(("Access-Control-Allow-Origin", "*")),
+            Some(origin) if allowed.allow(Some(origin)) => {
+                headers.push(("Access-Control-Allow-Origin", origin));
+            }
+            // Without it the browser keeps the answer from the page.
+            _ => {}
+        }
+        if !allowed.is_any() {
+            headers.push(("Vary", "Origin"));
+        }
         if let Some(etag) = &etag {
             headers.push(("ETag", etag));
             // To be asked again each time; a cache may keep the body for the answer 304.

@@ -6,11 +6,17 @@ use tickwire_protocol::command::{
 };
 use tickwire_protocol::error_code::{CloseCode, ErrorCode};
 use tickwire_protocol::event::{append_error, append_pong, append_subscribed, append_unsubscribed};
-use tickwire_protocol::frame::{FrameError, Incoming};
+use tickwire_protocol::frame::{
+    ControlOpcode, ControlPayload, FrameError, Incoming, MessageOpcode, append_close_answer,
+    append_control,
+};
 
 use super::{InFlight, Inbound, Phase};
 use crate::clock::Now;
-use crate::limits::{INBOUND_BYTES_MAX, PARKED_BYTES_MAX, SUBSCRIPTIONS_PER_CLIENT_MAX};
+use crate::limits::{
+    ECHO_BYTES_MAX, INBOUND_BYTES_MAX, PARKED_BYTES_MAX, PONGS_BYTES_MAX,
+    SUBSCRIPTIONS_PER_CLIENT_MAX,
+};
 use crate::policy::OverflowPolicy;
 use crate::shard::Shard;
 use crate::shard::metrics::Action;
@@ -26,9 +32,10 @@ impl Shard {
             connection.in_flight == InFlight::Nothing,
             "the driver reports the outcome of a send before other input"
         );
+        let is_paused = connection.receiving_paused;
         let mut inbound = match connection.inbound.take() {
             Some(inbound) => {
-                self.inbound_bytes -= inbound.bytes();
+                *self.held_bytes(&inbound) -= inbound.bytes();
                 inbound
             }
             None => self
@@ -36,7 +43,7 @@ impl Shard {
                 .take()
                 .unwrap_or_else(|| Box::new(Inbound::new())),
         };
-        if connection.receiving_paused {
+        if is_paused {
             inbound.parked.extend_from_slice(input);
             return self.keep_inbound(slot, inbound);
         }
@@ -44,11 +51,15 @@ impl Shard {
             match inbound.decoder.decode(&mut input, &mut inbound.message) {
                 Ok(None) => break,
                 Ok(Some(incoming)) => {
-                    let is_message = matches!(incoming, Incoming::Text | Incoming::Binary);
-                    self.handle_incoming(slot, incoming, &inbound.message, now);
-                    // A control frame may stand between the fragments that are in there.
-                    if is_message {
-                        inbound.message.clear();
+                    match (message_opcode(&incoming), &inbound.echo) {
+                        (Some(opcode), Some(_)) => self.echo(slot, opcode, &mut inbound),
+                        (opcode, _) => {
+                            self.handle_incoming(slot, incoming, &inbound.message, now);
+                            // A control frame may stand between the fragments that are in there.
+                            if opcode.is_some() {
+                                inbound.message.clear();
+                            }
+                        }
                     }
                 }
                 Err(error) => self.refuse_framing(slot, error),
@@ -73,7 +84,8 @@ impl Shard {
             return;
         };
         let parked = std::mem::take(&mut inbound.parked);
-        self.inbound_bytes -= parked.len();
+        let is_echo = inbound.echo.is_some();
+        *self.held_bytes_of(is_echo) -= parked.len();
         self.session_input(slot, &parked, now);
     }
 
@@ -82,29 +94,48 @@ impl Shard {
         if inbound.is_idle() {
             return self.spare(inbound);
         }
-        if inbound.parked.len() > PARKED_BYTES_MAX {
+        let is_parked_full = inbound.parked.len() > PARKED_BYTES_MAX;
+        let bytes_max = match inbound.echo {
+            None => INBOUND_BYTES_MAX,
+            Some(_) => ECHO_BYTES_MAX,
+        };
+        let held_bytes = self.held_bytes(&inbound);
+        *held_bytes += inbound.bytes();
+        let is_memory_full = *held_bytes > bytes_max;
+        let connection = &mut self.connections[slot as usize];
+        connection.inbound = Some(inbound);
+        if is_parked_full {
             let text = "too much was sent without reading the answers";
-            return self.begin_close(
+            self.begin_close(
                 slot,
                 CloseCode::PolicyViolation,
                 text,
                 CloseReason::InboundOverflow,
             );
-        }
-        if self.inbound_bytes + inbound.bytes() > INBOUND_BYTES_MAX {
-            if self.connections[slot as usize].phase == Phase::Handshake {
-                return self.end(slot, Some(CloseReason::InboundMemory), false);
-            }
+        } else if is_memory_full && connection.phase == Phase::Handshake {
+            self.end(slot, Some(CloseReason::InboundMemory), false);
+        } else if is_memory_full {
             let text = "out of memory for incomplete messages";
-            return self.begin_close(
+            self.begin_close(
                 slot,
                 CloseCode::TryAgainLater,
                 text,
                 CloseReason::InboundMemory,
             );
         }
-        self.inbound_bytes += inbound.bytes();
-        self.connections[slot as usize].inbound = Some(inbound);
+    }
+
+    /// The count of bytes kept for clients of the kind that `inbound` belongs to.
+    pub(super) fn held_bytes(&mut self, inbound: &Inbound) -> &mut usize {
+        self.held_bytes_of(inbound.echo.is_some())
+    }
+
+    fn held_bytes_of(&mut self, is_echo: bool) -> &mut usize {
+        if is_echo {
+            &mut self.echo_bytes
+        } else {
+            &mut self.inbound_bytes
+        }
     }
 
     /// Subscribes a client whose path named a symbol.
@@ -151,19 +182,28 @@ impl Shard {
             }
             Incoming::Ping(payload) => {
                 self.counters.messages[Action::WebSocketPing as usize] += 1;
-                self.outbound(slot).pong = Some(payload);
-                self.schedule_flush(slot);
+                self.pong(slot, payload);
             }
             Incoming::Pong(_) => self.counters.messages[Action::WebSocketPong as usize] += 1,
             Incoming::Close(close) => {
-                // RFC 6455 section 5.5.1 echoes the code; codes of applications are answered with 1000.
-                let code = match close.map(|close| close.code) {
-                    Some(1001) => CloseCode::GoingAway,
-                    _ => CloseCode::Normal,
-                };
-                self.begin_close(slot, code, "", CloseReason::ClientClosed);
+                self.begin_close_by(slot, CloseReason::ClientClosed, |out| {
+                    append_close_answer(out, close);
+                });
             }
         }
+    }
+
+    /// Answers a ping. Where answers pile up only the newest ping gets one (RFC 6455 section 5.5.3).
+    fn pong(&mut self, slot: u32, payload: ControlPayload) {
+        let is_blocked = self.connections[slot as usize].awaiting_writable;
+        let outbound = self.outbound(slot);
+        if is_blocked || outbound.pong.is_some() || outbound.control.len() > PONGS_BYTES_MAX {
+            outbound.pong = Some(payload);
+        } else {
+            let control = &mut outbound.control;
+            append_control(control, ControlOpcode::Pong, payload.as_bytes());
+        }
+        self.schedule_flush(slot);
     }
 
     fn refuse_framing(&mut self, slot: u32, error: FrameError) {
@@ -425,6 +465,14 @@ impl Shard {
     ) {
         self.counters.errors[code as usize] += 1;
         self.reply(slot, |out| append_error(out, code, text, id, now.wall));
+    }
+}
+
+fn message_opcode(incoming: &Incoming) -> Option<MessageOpcode> {
+    match incoming {
+        Incoming::Text => Some(MessageOpcode::Text),
+        Incoming::Binary => Some(MessageOpcode::Binary),
+        Incoming::Ping(_) | Incoming::Pong(_) | Incoming::Close(_) => None,
     }
 }
 

@@ -4,7 +4,8 @@ use tickwire_protocol::frame::{FrameDecoder, PeerRole};
 use tickwire_protocol::limits::COMMAND_BYTES_MAX;
 use tickwire_protocol::timestamp::Timestamp;
 
-use crate::limits::IDLE_CONNECTION_BYTES;
+use super::echo::Echo;
+use crate::limits::{ECHO_MESSAGE_BYTES_MAX, IDLE_CONNECTION_BYTES};
 use crate::shard::fanout::BatchId;
 use crate::shard::operation::{CloseReason, ConnectionId};
 use crate::shard::outbound::{Account, Mode, Outbound};
@@ -46,6 +47,8 @@ pub(in crate::shard) struct Inbound {
     pub(in crate::shard) message: Vec<u8>,
     /// Bytes not looked at: an incomplete request head, or what came while the client is not read from.
     pub(in crate::shard) parked: Vec<u8>,
+    /// `Some` in an echo session, which keeps this for as long as it is open.
+    pub(in crate::shard) echo: Option<Box<Echo>>,
 }
 
 impl Inbound {
@@ -54,6 +57,16 @@ impl Inbound {
             decoder: FrameDecoder::new(PeerRole::Client, COMMAND_BYTES_MAX),
             message: Vec::new(),
             parked: Vec::new(),
+            echo: None,
+        }
+    }
+
+    /// For an echo session.
+    pub(in crate::shard) fn of_echo() -> Self {
+        Self {
+            decoder: FrameDecoder::new(PeerRole::Client, ECHO_MESSAGE_BYTES_MAX),
+            echo: Some(Box::default()),
+            ..Self::new()
         }
     }
 
@@ -62,9 +75,12 @@ impl Inbound {
         self.message.len() + self.parked.len()
     }
 
-    /// Whether nothing of the client's is in here.
+    /// Whether it need not be kept: nothing of the client's is in here.
     pub(in crate::shard) fn is_idle(&self) -> bool {
-        self.parked.is_empty() && self.message.is_empty() && self.decoder.is_idle()
+        self.echo.is_none()
+            && self.parked.is_empty()
+            && self.message.is_empty()
+            && self.decoder.is_idle()
     }
 }
 
@@ -82,7 +98,7 @@ pub(in crate::shard) struct Connection {
     pub(in crate::shard) in_flight: InFlight,
     /// `None` exactly while nothing waits beside a batch in flight: direct mode.
     pub(in crate::shard) outbound: Option<Box<Outbound>>,
-    /// `None` while nothing is incomplete.
+    /// `None` while nothing is incomplete, but for an echo session.
     pub(in crate::shard) inbound: Option<Box<Inbound>>,
     /// The driver was asked to tell when the socket takes bytes.
     pub(in crate::shard) awaiting_writable: bool,
@@ -147,6 +163,18 @@ impl Connection {
     /// Whether a batch can be sent as it is.
     pub(in crate::shard) fn is_direct(&self) -> bool {
         self.outbound.is_none() && self.in_flight == InFlight::Nothing
+    }
+
+    /// Whether it sends back what it gets, and is told nothing else.
+    pub(in crate::shard) fn is_echo(&self) -> bool {
+        let inbound = self.inbound.as_ref();
+        inbound.is_some_and(|inbound| inbound.echo.is_some())
+    }
+
+    /// Whether a message that it sent is on its way back, so that nothing else may be said now.
+    pub(in crate::shard) fn is_answering(&self) -> bool {
+        let inbound = self.inbound.as_ref();
+        inbound.is_some_and(|inbound| inbound.is_answering())
     }
 
     pub(in crate::shard) fn mode(&self) -> Mode {

@@ -1,6 +1,5 @@
 //! From the request to a session, or to the status that says why not (PROTOCOL section 1).
 
-use percent_encoding::percent_decode_str;
 use tickwire_protocol::channel::ChannelName;
 use tickwire_protocol::event::append_connected;
 use tickwire_protocol::handshake::{
@@ -8,7 +7,7 @@ use tickwire_protocol::handshake::{
     parse_request,
 };
 
-use super::{Inbound, Phase, quotes};
+use super::{Inbound, Phase};
 use crate::clock::Now;
 use crate::limits::HEARTBEAT_INTERVAL_MS;
 use crate::shard::Shard;
@@ -32,6 +31,8 @@ enum Answer<'b> {
         key: &'b str,
         ticker: Option<ChannelName>,
     },
+    /// A session that sends messages back.
+    Echo { key: &'b str },
     /// The last values over HTTP.
     Quotes(Request<'b>),
     /// An HTTP response, after which the connection closes.
@@ -74,15 +75,41 @@ impl Shard {
 
     /// Answers an accepted connection for which there is no capacity, without reading its request.
     pub(in crate::shard) fn refuse_for_capacity(&mut self, slot: u32, now: Now) {
-        let response = Response {
-            headers: &[("Retry-After", RETRY_AFTER_S)],
-            ..Response::new(
-                503,
-                "no capacity for one more connection\n",
-                HandshakeResult::Capacity,
-            )
-        };
-        self.respond(slot, &response, false, CloseReason::Capacity, now);
+        self.respond(slot, &no_capacity(), false, CloseReason::Capacity, now);
+    }
+
+    /// A connection was refused for which there was not even a slot; it got [`refusal_without_slot`].
+    pub fn handle_refused(&mut self) {
+        self.counters.handshakes[HandshakeResult::Capacity as usize] += 1;
+        self.counters.closes[CloseReason::Capacity as usize] += 1;
+    }
+
+    /// The client will send no more, and its request is not complete. It may still read.
+    pub(in crate::shard) fn handshake_cut_short(&mut self, slot: u32, now: Now) {
+        if self.connections[slot as usize].inbound.is_none() {
+            return self.end(slot, Some(CloseReason::Eof), false);
+        }
+        let response = Response::new(
+            400,
+            "the request ended before the empty line that ends its head\n",
+            HandshakeResult::Malformed,
+        );
+        self.respond(slot, &response, false, CloseReason::Answered, now);
+    }
+
+    /// The time for a request is over.
+    pub(in crate::shard) fn handshake_timed_out(&mut self, slot: u32, now: Now) {
+        if self.connections[slot as usize].inbound.is_none() {
+            // Who has asked for nothing is not answered: browsers open connections in advance.
+            self.counters.handshakes[HandshakeResult::Timeout as usize] += 1;
+            return self.end(slot, Some(CloseReason::HandshakeTimeout), false);
+        }
+        let response = Response::new(
+            408,
+            "the request took too long; send it at once\n",
+            HandshakeResult::Timeout,
+        );
+        self.respond(slot, &response, false, CloseReason::HandshakeTimeout, now);
     }
 
     /// Returns how many bytes were the head; `None` while it is incomplete.
@@ -90,18 +117,72 @@ impl Shard {
         let (answer, is_head, used) = match parse_request(head) {
             Ok(Parsed::Partial) => return None,
             Ok(Parsed::Complete { head_len, request }) => {
-                (route(&request), request.method == "HEAD", head_len)
+                (self.route(&request), request.method == "HEAD", head_len)
             }
             Err(error) => (Answer::Response(refusal(error)), false, head.len()),
         };
         match answer {
             Answer::Session { key, ticker } => self.open_session(slot, key, ticker, now),
+            Answer::Echo { key } => self.open_echo(slot, key, now),
             Answer::Quotes(request) => self.answer_quotes(slot, &request, now),
             Answer::Response(response) => {
                 self.respond(slot, &response, is_head, CloseReason::Answered, now);
             }
         }
         Some(used)
+    }
+
+    fn route<'b>(&self, request: &Request<'b>) -> Answer<'b> {
+        let ticker = match resource(request) {
+            Resource::Session(ticker) => ticker,
+            Resource::Quotes => return Answer::Quotes(*request),
+            Resource::Home => return Answer::Response(home(request)),
+            Resource::Server => return Answer::Response(server_options()),
+            Resource::Echo if self.config.enable_echo => {
+                return self.route_upgrade(request, |key| Answer::Echo { key });
+            }
+            Resource::Echo | Resource::Nothing => {
+                return Answer::Response(Response::new(
+                    404,
+                    "there is nothing here; see /, /ws, /ws/stocks/{ticker} and /api/quotes?symbols=\n",
+                    HandshakeResult::NotFound,
+                ));
+            }
+        };
+        self.route_upgrade(request, |key| Answer::Session { key, ticker })
+    }
+
+    fn route_upgrade<'b>(
+        &self,
+        request: &Request<'b>,
+        open: impl FnOnce(&'b str) -> Answer<'b>,
+    ) -> Answer<'b> {
+        if request.method != "GET" {
+            return Answer::Response(method_not_allowed());
+        }
+        match request.upgrade {
+            UpgradeOffer::Valid { .. } if !self.config.allowed_origins.allow(request.origin) => {
+                Answer::Response(Response::new(
+                    403,
+                    "pages of this origin may not connect; the operator's --allowed-origins says which\n",
+                    HandshakeResult::OriginRefused,
+                ))
+            }
+            UpgradeOffer::Valid { key } => open(key),
+            UpgradeOffer::Invalid(what) => Answer::Response(Response::new(
+                400,
+                format!("{what}\n"),
+                HandshakeResult::Malformed,
+            )),
+            UpgradeOffer::None | UpgradeOffer::VersionUnsupported => Answer::Response(Response {
+                headers: &[("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")],
+                ..Response::new(
+                    426,
+                    "this is a WebSocket endpoint; connect with `Upgrade: websocket`, version 13\n",
+                    HandshakeResult::UpgradeRequired,
+                )
+            }),
+        }
     }
 
     fn after_handshake(&mut self, slot: u32, input: &[u8], used: Option<usize>, now: Now) {
@@ -178,60 +259,67 @@ impl Shard {
     }
 }
 
+/// What a connection without a slot gets, whole.
+#[must_use]
+pub fn refusal_without_slot() -> Vec<u8> {
+    let response = no_capacity();
+    let mut out = Vec::new();
+    let body = response.body.as_bytes();
+    append_response(&mut out, response.status, response.headers, TEXT, body);
+    out
+}
+
+fn no_capacity() -> Response {
+    Response {
+        headers: &[("Retry-After", RETRY_AFTER_S)],
+        ..Response::new(
+            503,
+            "no capacity for one more connection; try again in some seconds, or another node\n",
+            HandshakeResult::Capacity,
+        )
+    }
+}
+
 fn refusal(error: RequestError) -> Response {
-    match error {
-        RequestError::Malformed(what) => {
-            Response::new(400, format!("{what}\n"), HandshakeResult::Malformed)
-        }
-        RequestError::HeadTooLarge => Response::new(
-            431,
-            "the request head is larger than 8 KiB\n",
-            HandshakeResult::Malformed,
-        ),
-    }
+    Response::new(
+        error.status(),
+        format!("{error}\n"),
+        HandshakeResult::Malformed,
+    )
 }
 
-fn route<'b>(request: &Request<'b>) -> Answer<'b> {
-    let ticker = match request.path {
-        "/ws" => None,
-        "/" => return Answer::Response(home(request)),
-        quotes::PATH => return Answer::Quotes(*request),
-        path => match path.strip_prefix("/ws/stocks/").and_then(ticker_of) {
-            Some(ticker) => Some(ticker),
-            None => {
-                return Answer::Response(Response::new(
-                    404,
-                    "there is nothing here; see /, /ws, /ws/stocks/{ticker} and /api/quotes?symbols=\n",
-                    HandshakeResult::NotFound,
-                ));
+/// What a path names.
+enum Resource {
+    Home,
+    /// The server as a whole, in OPTIONS.
+    Server,
+    Quotes,
+    Session(Option<ChannelName>),
+    /// Where `--enable-echo` asks for it.
+    Echo,
+    Nothing,
+}
+
+fn resource(request: &Request<'_>) -> Resource {
+    let mut segments = request.segments();
+    let first = segments.next();
+    match (first.as_deref(), segments.next().as_deref()) {
+        (None, _) => Resource::Server,
+        (Some(""), None) => Resource::Home,
+        (Some("ws"), None) => Resource::Session(None),
+        (Some("ws"), Some("echo")) if segments.next().is_none() => Resource::Echo,
+        (Some("ws"), Some("stocks")) => {
+            // A symbol may have slashes; whether they were encoded is the same.
+            let parts: Vec<_> = segments.collect();
+            let is_whole = parts.iter().all(|part| !part.is_empty());
+            match ChannelName::from_symbol(&parts.join("/")) {
+                Ok(ticker) if is_whole => Resource::Session(Some(ticker)),
+                _ => Resource::Nothing,
             }
-        },
-    };
-    if request.method != "GET" {
-        return Answer::Response(method_not_allowed());
+        }
+        (Some("api"), Some("quotes")) if segments.next().is_none() => Resource::Quotes,
+        _ => Resource::Nothing,
     }
-    match request.upgrade {
-        UpgradeOffer::Valid { key } => Answer::Session { key, ticker },
-        UpgradeOffer::Invalid(what) => Answer::Response(Response::new(
-            400,
-            format!("{what}\n"),
-            HandshakeResult::Malformed,
-        )),
-        UpgradeOffer::None | UpgradeOffer::VersionUnsupported => Answer::Response(Response {
-            headers: &[("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")],
-            ..Response::new(
-                426,
-                "this is a WebSocket endpoint; connect with `Upgrade: websocket`, version 13\n",
-                HandshakeResult::UpgradeRequired,
-            )
-        }),
-    }
-}
-
-/// The channel of a percent-encoded ticker, if that is a symbol.
-fn ticker_of(encoded: &str) -> Option<ChannelName> {
-    let ticker = percent_decode_str(encoded).decode_utf8().ok()?;
-    ChannelName::from_symbol(&ticker).ok()
 }
 
 fn home(request: &Request<'_>) -> Response {
@@ -239,6 +327,13 @@ fn home(request: &Request<'_>) -> Response {
         Response::new(200, HOME, HandshakeResult::Page)
     } else {
         method_not_allowed()
+    }
+}
+
+fn server_options() -> Response {
+    Response {
+        headers: &[("Allow", "GET, OPTIONS")],
+        ..Response::new(200, "", HandshakeResult::Page)
     }
 }
 

@@ -1,0 +1,75 @@
+//! Messages of clients.
+
+use tickwire_protocol::command::{AskedAs, Command, CommandParser};
+use tickwire_protocol::error_code::ErrorCode;
+use tickwire_protocol::event::{append_error, append_pong, append_subscribed, append_unsubscribed};
+use tickwire_protocol::limits::{COMMAND_BYTES_MAX, JSON_DEPTH_MAX, REJECTED_NAMES_MAX};
+use tickwire_protocol::timestamp::Timestamp;
+
+use super::json::{depth, payload, raw};
+
+/// What is understood is JSON, and every answer to it, or to what is not, is JSON too.
+pub fn check(data: &[u8]) {
+    let mut parser = CommandParser::new();
+    let first = parser.parse(data);
+    assert_eq!(first, parser.parse(data), "nothing stays behind");
+    if data.len() > COMMAND_BYTES_MAX {
+        let code = first.map_err(|error| error.code);
+        return assert_eq!(code, Err(ErrorCode::MessageTooLarge));
+    }
+    let is_object = raw(data).is_some_and(|document| document.get().starts_with('{'));
+    let is_readable = is_object && depth(data) <= JSON_DEPTH_MAX;
+    let (now, mut frame) = (Timestamp::default(), Vec::new());
+    let bound = |rejected: usize| assert!(rejected <= REJECTED_NAMES_MAX);
+    match &first {
+        Err(error) => {
+            let is_unreadable = error.message.starts_with("the message is n");
+            assert_eq!(is_unreadable, !is_readable, "{error}");
+            assert!(is_readable || error.code == ErrorCode::InvalidMessage);
+            append_error(
+                &mut frame,
+                error.code,
+                &error.message,
+                error.id.as_ref(),
+                now,
+            );
+        }
+        Ok(_) if !is_readable => panic!("understood, but no JSON"),
+        Ok(Command::Subscribe(request)) => {
+            bound(request.rejected.len());
+            assert!(request.names.len() <= data.len() / 3);
+            let listed = |list| {
+                let names = request
+                    .names
+                    .iter()
+                    .filter(move |name| name.asked_as == list);
+                names.map(|name| name.channel.as_str())
+            };
+            append_subscribed(
+                &mut frame,
+                request.id.as_ref(),
+                listed(AskedAs::Symbol),
+                listed(AskedAs::Channel),
+                request.throttle_ms.unwrap_or(0),
+                &request.rejected,
+                now,
+            );
+        }
+        Ok(Command::Unsubscribe { id, rejected, .. }) => {
+            bound(rejected.len());
+            append_unsubscribed(
+                &mut frame,
+                id.as_ref(),
+                [].into_iter(),
+                [].into_iter(),
+                rejected,
+                now,
+            );
+        }
+        Ok(Command::Ping { id, timestamp }) => {
+            append_pong(&mut frame, id.as_ref(), timestamp.as_ref(), now);
+        }
+        Ok(Command::Auth { token, .. }) => return assert!(!token.is_empty()),
+    }
+    assert!(payload(&frame).starts_with("{\"type\":"));
+}
