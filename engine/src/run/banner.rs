@@ -47,11 +47,11 @@ impl fmt::Display for Banner<'_> {
             } else {
                 ""
             };
-            write!(
-                f,
-                " Redis{cluster} {}, channel {}{symbols}",
-                redis.url, redis.channel_updates
-            )?;
+            match &redis.sentinels {
+                Some(sentinels) => write!(f, " Redis {sentinels}")?,
+                None => write!(f, " Redis{cluster} {}", redis.url)?,
+            }
+            write!(f, ", channel {}{symbols}", redis.channel_updates)?;
         }
         if let Some(feed) = &config.simulate {
             let beside = if config.redis.is_some() { "; and" } else { "" };

@@ -14,6 +14,7 @@ mod harness;
 mod audit;
 mod fault_proxy;
 mod redis_cuts_us_off;
+mod the_master_changes;
 mod the_network_to_redis_fails;
 
 use std::time::Duration;
@@ -40,6 +41,11 @@ const SCENARIOS: &[Scenario] = &[
     (
         "the_output_buffer_is_full",
         redis_cuts_us_off::the_output_buffer_is_full,
+    ),
+    ("the_master_dies", the_master_changes::the_master_dies),
+    (
+        "the_sentinels_name_another_master",
+        the_master_changes::the_sentinels_name_another_master,
     ),
 ];
 

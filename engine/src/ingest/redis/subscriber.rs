@@ -44,6 +44,8 @@ pub(super) enum Lost {
     Unsubscribed,
     /// It gives no sign of life.
     Silent,
+    /// The sentinels name another master.
+    Demoted,
     /// Bytes come, and a reply never ends.
     Endless,
     /// What came can't be read.
@@ -60,6 +62,7 @@ impl fmt::Display for Lost {
             Self::Failed(error) => error.fmt(f),
             Self::Unsubscribed => f.write_str("the server ended a subscription"),
             Self::Silent => f.write_str("no answer to a ping in time"),
+            Self::Demoted => f.write_str("the sentinels name another master"),
             Self::Endless => f.write_str("a message does not end"),
             Self::Malformed(malformed) => malformed.fmt(f),
         }
