@@ -13,7 +13,9 @@ mod harness;
 
 mod audit;
 mod fault_proxy;
+mod memory_is_bounded;
 mod redis_cuts_us_off;
+mod the_engine_dies;
 mod the_master_changes;
 mod the_network_to_redis_fails;
 
@@ -46,6 +48,15 @@ const SCENARIOS: &[Scenario] = &[
     (
         "the_sentinels_name_another_master",
         the_master_changes::the_sentinels_name_another_master,
+    ),
+    (
+        "killed_and_restarted",
+        the_engine_dies::killed_and_restarted,
+    ),
+    ("sigterm_under_load", the_engine_dies::sigterm_under_load),
+    (
+        "queued_frames_fill_it",
+        memory_is_bounded::queued_frames_fill_it,
     ),
 ];
 
