@@ -258,9 +258,8 @@ impl Pipe {
             return if flow == Flow::Held { 0 } else { usize::MAX };
         };
         let (since, passed) = *self.slow.get_or_insert_with(|| (now(), 0));
-        let due = since.elapsed().as_secs_f64() * f64::from(rate);
-        // Small numbers, and far from precise anyway.
-        (due as u64).saturating_sub(passed) as usize
+        let due = since.elapsed().as_millis() * u128::from(rate) / 1_000;
+        usize::try_from(due.saturating_sub(u128::from(passed))).unwrap()
     }
 }
 

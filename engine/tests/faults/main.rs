@@ -15,6 +15,7 @@ mod audit;
 mod fault_proxy;
 mod memory_is_bounded;
 mod redis_cuts_us_off;
+mod redis_stops;
 mod the_engine_dies;
 mod the_master_changes;
 mod the_network_to_redis_fails;
@@ -44,6 +45,8 @@ const SCENARIOS: &[Scenario] = &[
         "the_output_buffer_is_full",
         redis_cuts_us_off::the_output_buffer_is_full,
     ),
+    ("absent_at_start", redis_stops::absent_at_start),
+    ("killed_then_frozen", redis_stops::killed_then_frozen),
     ("the_master_dies", the_master_changes::the_master_dies),
     (
         "the_sentinels_name_another_master",
