@@ -77,6 +77,9 @@ impl fmt::Display for Banner<'_> {
         if config.enable_echo {
             bound = bound.with_echo(shards);
         }
+        if config.redis.is_some() {
+            bound = bound.with_redis();
+        }
         writeln!(f, "  memory   at most {bound}")?;
         writeln!(
             f,

@@ -218,8 +218,8 @@ impl Subscriber {
                         self.shared.count(|signs| signs.replies += 1);
                     }
                 }
-                // Two parts may each be as long as a message may be.
-                None if self.received.len() > 2 * REDIS_MESSAGE_BYTES_MAX => {
+                // Of a message one part is long: nobody subscribed to a channel with such a name.
+                None if self.received.len() > REDIS_MESSAGE_BYTES_MAX + REDIS_READ_BYTES => {
                     return Err(Lost::Malformed(Malformed::TooLarge));
                 }
                 None => return Ok(Taken::All),
