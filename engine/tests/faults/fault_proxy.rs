@@ -30,9 +30,9 @@ pub(crate) struct FaultProxy {
 struct Orders {
     to_server: Flow,
     to_client: Flow,
-    /// Connections that were made before this one of their cuts are reset.
+    /// How many there were; a connection is reset when there is one more than at its beginning.
     cuts: u64,
-    /// Whatever stands here goes to every connection's client, by their number.
+    /// For the clients of all connections that exist; numbered, so that each gets it once.
     garbage: Vec<(u64, Vec<u8>)>,
     refuses: bool,
     is_over: bool,
