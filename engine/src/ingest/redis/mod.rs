@@ -133,9 +133,11 @@ async fn keep_connected(
     watched: Option<&WatchedSymbols>,
 ) -> Infallible {
     // The standard library seeds this from the system's randomness: nodes wait differently.
-    let mut backoff = Backoff::new(Random::new(
-        RandomState::new().hash_one(Source::Redis as u8),
-    ));
+    let random = Random::new(RandomState::new().hash_one(Source::Redis as u8));
+    let mut backoff = match servers.finder() {
+        Some(_) => Backoff::up_to(sentinel::WAIT_MAX, random),
+        None => Backoff::new(random),
+    };
     let mut outage = Outage::default();
     let mut attempt = 0_usize;
     loop {

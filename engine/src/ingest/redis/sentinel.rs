@@ -25,6 +25,10 @@ use crate::config::Sentinels;
 /// For a sentinel to accept, and again to answer. Of three, two may be dead, and a publication still has its time.
 const STEP_TIMEOUT: Duration = Duration::from_millis(300);
 
+/// The longest wait between two attempts to find a master that answers. A failover takes a moment, of which nobody knows
+/// when it is over, and a sentinel has little else to do than to be asked.
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// Between two questions whether the master is still the same.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
