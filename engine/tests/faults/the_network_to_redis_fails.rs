@@ -25,7 +25,14 @@ impl World {
     fn start() -> Self {
         let redis = RedisServer::start();
         let proxy = FaultProxy::to(redis.port);
-        let engine = Engine::start(&["--redis-url", &proxy.redis_url()]);
+        // Room for all that comes while the client does not read: what is lost here is lost before it.
+        let engine = Engine::start(&[
+            "--redis-url",
+            &proxy.redis_url(),
+            "--queue-frames=10000",
+            "--queue-bytes=64MiB",
+            "--max-age=60s",
+        ]);
         let client = engine.subscriber(&[SYMBOL]);
         let publisher = Publisher::to(&redis);
         let mut world = Self {
