@@ -8,6 +8,7 @@ use crate::{
     error_code::ErrorCode,
     frame::append_text_by,
     json::{ObjectWriter, append_string},
+    limits::ANSWERED_REJECTIONS_MAX,
     timestamp::Timestamp,
 };
 
@@ -46,7 +47,7 @@ pub fn append_subscribed<'a>(
         event.array("symbols", symbols, append_string);
         event.array("channels", channels, append_string);
         event.number("throttle", throttle_ms.into());
-        event.array("rejected", rejected.iter(), append_rejected);
+        append_all_rejected(event, rejected);
         event.time("timestamp", now);
     });
 }
@@ -65,7 +66,7 @@ pub fn append_unsubscribed<'a>(
         event.array("symbols", symbols, append_string);
         event.array("channels", channels, append_string);
         if !rejected.is_empty() {
-            event.array("rejected", rejected.iter(), append_rejected);
+            append_all_rejected(event, rejected);
         }
         event.time("timestamp", now);
     });
@@ -166,6 +167,17 @@ fn append_event(out: &mut Vec<u8>, kind: &str, write: impl FnOnce(&mut ObjectWri
 fn append_id(event: &mut ObjectWriter<'_>, id: Option<&RawJson<'_>>) {
     if let Some(id) = id {
         event.raw("id", id.as_bytes());
+    }
+}
+
+/// Beyond [`ANSWERED_REJECTIONS_MAX`] names are counted: a message of names that are all too many would get an answer of
+/// several times its size.
+fn append_all_rejected(event: &mut ObjectWriter<'_>, rejected: &[RejectedName]) {
+    let named = rejected.iter().take(ANSWERED_REJECTIONS_MAX);
+    event.array("rejected", named, append_rejected);
+    let unnamed = rejected.len().saturating_sub(ANSWERED_REJECTIONS_MAX);
+    if unnamed > 0 {
+        event.number("rejectedMore", unnamed as u64);
     }
 }
 

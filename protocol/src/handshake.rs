@@ -15,7 +15,7 @@ mod target;
 pub use client::{UpgradeRefused, append_upgrade_request, parse_upgrade_response};
 pub use offer::UpgradeOffer;
 pub use origin::AllowedOrigins;
-pub use request::{METHODS, Parsed, Request, RequestError, parse_request};
+pub use request::{Parsed, Request, RequestError, parse_request};
 pub use response::{append_response, append_switching_protocols};
 pub use target::Segments;
 

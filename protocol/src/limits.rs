@@ -52,6 +52,11 @@ pub const REQUEST_ID_BYTES_MAX: usize = 256;
 /// with more of them is refused as a whole, so that 64 KiB of garbage is not answered with 1 MiB.
 pub const REJECTED_NAMES_MAX: usize = 256;
 
+/// Names that an answer lists as refused; of more it tells the number.
+///
+/// A command of 64 KiB can hold 16 000 valid names, all beyond what its client may subscribe.
+pub const ANSWERED_REJECTIONS_MAX: usize = 1024;
+
 /// Longest batch `timestamp` that its elements inherit, in bytes of JSON as written.
 ///
 /// It is copied into the frame of every element; without a bound a payload of 64 KiB could become

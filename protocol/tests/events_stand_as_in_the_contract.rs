@@ -144,6 +144,22 @@ fn error() {
 }
 
 #[test]
+fn of_many_refused_names_the_rest_is_counted() {
+    let refused: Vec<_> = (0..1_030)
+        .map(|n| RejectedName::new(&format!("S{n}"), ErrorCode::SubscriptionLimitExceeded))
+        .collect();
+    let mut out = Vec::new();
+    let nothing = std::iter::empty::<&str>;
+    event::append_subscribed(&mut out, None, nothing(), nothing(), 0, &refused, NOW);
+    let text = String::from_utf8_lossy(&out);
+    assert!(text.contains(r#""S1023""#) && !text.contains(r#""S1024""#));
+    assert!(
+        text.contains(r#"}],"rejectedMore":6,"timestamp""#),
+        "{text}"
+    );
+}
+
+#[test]
 fn long_answers_have_long_headers() {
     let names: Vec<String> = (0..20_000).map(|n| format!("S{n}")).collect();
     let mut out = Vec::new();

@@ -1,7 +1,7 @@
 //! Request heads and answers to upgrades.
 
 use tickwire_protocol::handshake::{
-    METHODS, Parsed, UpgradeOffer, append_response, append_switching_protocols, parse_request,
+    Parsed, UpgradeOffer, append_response, append_switching_protocols, parse_request,
     parse_upgrade_response,
 };
 use tickwire_protocol::limits::REQUEST_HEAD_BYTES_MAX;
@@ -25,7 +25,7 @@ pub fn check(data: &[u8]) {
     for length in [head_len - 1, head_len / 2, head_len / 3, 0] {
         assert_eq!(parse_request(&data[..length]), Ok(Parsed::Partial));
     }
-    assert!(METHODS.contains(&request.method));
+    assert!(!request.method.is_empty());
     assert!(request.path.starts_with('/') || request.path == "*");
     for segment in request.segments() {
         assert!(!segment.chars().any(char::is_control) && segment != ".." && segment != ".");

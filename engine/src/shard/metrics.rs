@@ -16,7 +16,7 @@ pub enum HandshakeResult {
     Page,
     /// Last values over HTTP.
     Quotes,
-    /// 400, 414, 431, 501 or 505.
+    /// 400, 414, 431 or 505.
     Malformed,
     /// 403.
     OriginRefused,

@@ -165,7 +165,8 @@ fn a_flood_of_pings_costs_a_bounded_number_of_pongs_and_the_newest_is_answered()
             let arrived = engine.metric(r#"tickwire_messages_received_total{action="ws_ping"}"#);
             (arrived >= pings_sent).then_some(())
         });
-        assert!(engine.resident_bytes() < before + (4 << 20), "{path}");
+        // All the answers would be 12 MB; a flood may take the receive buffers, which are 4 MiB at most.
+        assert!(engine.resident_bytes() < before + (8 << 20), "{path}");
         let newest = [99u32.to_be_bytes(), 999u32.to_be_bytes()]
             .concat()
             .repeat(15);

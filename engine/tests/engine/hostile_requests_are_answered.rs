@@ -119,7 +119,8 @@ fn requests_get_their_status() {
             format!("GET /ws HTTP/1.1\r\nHost: x\r\nX: {long}\r\n{UPGRADE}"),
             431,
         ),
-        (format!("get /ws HTTP/1.1\r\nHost: x\r\n{UPGRADE}"), 501),
+        (format!("get /ws HTTP/1.1\r\nHost: x\r\n{UPGRADE}"), 405),
+        (format!("BREW /ws HTTP/1.1\r\nHost: x\r\n{UPGRADE}"), 405),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 505),
         // What comes behind a request that was answered is neither a request nor a body to anybody.
         (

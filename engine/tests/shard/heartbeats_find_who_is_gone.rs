@@ -37,6 +37,18 @@ fn a_client_that_answers_stays_and_one_that_is_silent_goes() {
 }
 
 #[test]
+fn a_young_session_is_not_asked() {
+    let mut world = World::new();
+    // More than there are moments at which pings go out.
+    for _ in 0..100 {
+        let client = world.client();
+        world.driver.client_mut(client).received.clear();
+        world.driver.advance_ms(7_000);
+        assert!(world.driver.client(client).received.is_empty());
+    }
+}
+
+#[test]
 fn first_pings_are_spread_over_the_interval() {
     let mut world = World::new();
     let clients: Vec<_> = (0..300).map(|_| world.driver.connect()).collect();

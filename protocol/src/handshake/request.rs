@@ -32,7 +32,7 @@ pub enum Parsed<'b> {
 /// A request head; it borrows from the bytes received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request<'b> {
-    /// As written, for example `GET`; one of [`METHODS`].
+    /// As written, for example `GET`: any token.
     pub method: &'b str,
     /// The part of the target before `?`, as written; begins with `/`, or is `*`. See [`Self::segments`].
     pub path: &'b str,
@@ -55,11 +55,6 @@ impl<'b> Request<'b> {
     }
 }
 
-/// The methods of RFC 9110, section 9.1, and RFC 5789. Any other is [`RequestError::MethodUnknown`].
-pub const METHODS: [&str; 9] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
-];
-
 /// Parses the head of a request from the first bytes of a connection.
 ///
 /// # Errors
@@ -79,9 +74,6 @@ pub fn parse_request(bytes: &[u8]) -> Result<Parsed<'_>, RequestError> {
     else {
         return Err(RequestError::Malformed("the request line is incomplete"));
     };
-    if !METHODS.contains(&method) {
-        return Err(RequestError::MethodUnknown);
-    }
     let headers = &*head.headers;
     check_host(minor_version, headers)?;
     let (path, query) = split_target(method, target)?;
@@ -106,8 +98,6 @@ pub enum RequestError {
     TargetTooLong,
     /// More bytes or header fields than a head may have.
     HeadTooLarge,
-    /// A method that is not in [`METHODS`].
-    MethodUnknown,
     /// Neither HTTP/1.1 nor HTTP/1.0.
     VersionUnsupported,
 }
@@ -119,7 +109,6 @@ impl RequestError {
             Self::Malformed(_) => 400,
             Self::TargetTooLong => 414,
             Self::HeadTooLarge => 431,
-            Self::MethodUnknown => 501,
             Self::VersionUnsupported => 505,
         }
     }
@@ -138,9 +127,6 @@ impl fmt::Display for RequestError {
                 "the request head has more than {REQUEST_HEAD_BYTES_MAX} bytes \
                  or {REQUEST_HEADERS_MAX} header fields; send fewer cookies"
             ),
-            Self::MethodUnknown => {
-                f.write_str("this method is unknown here (they are case-sensitive); send GET")
-            }
             Self::VersionUnsupported => f.write_str("only HTTP/1.1 is spoken here"),
         }
     }

@@ -18,6 +18,8 @@ const TICK_NS: u64 = HEARTBEAT_INTERVAL_MS as u64 * 1_000_000 / TICKS as u64;
 /// Ticks that are made up for. Older ones are left out: their clients would be pinged twice in a row, and the second
 /// time be found silent.
 const LATE_TICKS_MAX: u64 = TICKS as u64 / 2;
+/// A session that is younger has just shown that it lives; its first ping comes with the next round.
+const YOUNG_US: i64 = HEARTBEAT_INTERVAL_MS as i64 * 1_000 / 4;
 /// Slots up to which the next ping is looked for; with more there is one at nearly every tick.
 const SEARCHED_SLOTS_MAX: u32 = 256;
 
@@ -68,7 +70,7 @@ impl Shard {
         for tick in first..=now_tick {
             let first = low_bits(tick).wrapping_mul(STRIDE_INVERSE) % TICKS;
             for slot in (first..self.slots()).step_by(TICKS as usize) {
-                self.heartbeat(slot);
+                self.heartbeat(slot, now);
             }
         }
         self.heartbeats.next_tick = now_tick + 1;
@@ -86,9 +88,14 @@ impl Shard {
     }
 
     /// A heartbeat is due.
-    fn heartbeat(&mut self, slot: u32) {
+    fn heartbeat(&mut self, slot: u32, now: Now) {
         let connection = &mut self.connections[slot as usize];
         if connection.phase != Phase::Open {
+            return;
+        }
+        // By wall time, which the connection has anyway: a step of it moves a first ping, no more.
+        let age_us = now.wall.unix_micros() - connection.opened_at.unix_micros();
+        if (0..YOUNG_US).contains(&age_us) {
             return;
         }
         if connection.is_answering() {
