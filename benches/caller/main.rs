@@ -5,6 +5,7 @@
 //!    snapshots. With `--rate` they begin so many a second.
 //! 2. Each client then sends `--commands` messages, the next one when the last is answered: subscribe, unsubscribe,
 //!    ping, and again.
+//! 3. With `--hold` they stay for a time; then all are reset, as fast as one core does it.
 //!
 //! One thread and one epoll. Answers are counted by frame and not looked into; a server that closes fails the run.
 #![forbid(unsafe_code)]
@@ -23,7 +24,7 @@ use clap::{Parser, ValueEnum};
 use rustix::event::epoll;
 
 use crate::client::{Client, Conversation, Progress};
-use crate::phase::{Phase, Report};
+use crate::phase::{Phase, Report, Reset};
 
 #[derive(Parser)]
 #[command(about = "Opens connections and sends commands, as fast as a server answers")]
@@ -55,6 +56,9 @@ struct Arguments {
     /// Messages of each client after all are open.
     #[arg(long, default_value_t = 0)]
     commands: usize,
+    /// Seconds that all stay open before they are reset.
+    #[arg(long, default_value_t = 0)]
+    hold: u64,
     /// Where the report goes.
     #[arg(long)]
     json: PathBuf,
@@ -80,10 +84,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         0 => None,
         count => Some(caller.command(count)?),
     };
-    let report = Report { connect, commands };
+    let mut report = Report {
+        connect,
+        commands,
+        reset: None,
+    };
     println!("{report}");
+    std::thread::sleep(Duration::from_secs(arguments.hold));
+    report.reset = Some(caller.leave());
     std::fs::write(&arguments.json, serde_json::to_vec(&report)?)?;
-    caller.leave();
     Ok(())
 }
 
@@ -187,9 +196,14 @@ impl<'a> Caller<'a> {
     }
 
     /// Ends all connections with a reset, so that none of them keeps its port.
-    fn leave(self) {
+    fn leave(self) -> Reset {
+        let start_us = clock::unix_us();
         for client in self.clients {
             let _ = socket2::SockRef::from(client.stream()).set_linger(Some(Duration::ZERO));
+        }
+        Reset {
+            start_us,
+            end_us: clock::unix_us(),
         }
     }
 }

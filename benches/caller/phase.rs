@@ -82,6 +82,15 @@ impl Phase {
 pub(crate) struct Report {
     pub(crate) connect: Phase,
     pub(crate) commands: Option<Phase>,
+    pub(crate) reset: Option<Reset>,
+}
+
+/// When all connections were reset; Unix time.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Reset {
+    pub(crate) start_us: u64,
+    pub(crate) end_us: u64,
 }
 
 impl fmt::Display for Report {

@@ -311,6 +311,15 @@ impl MemoryBound {
         self
     }
 
+    /// The same where updates come from Redis; of a cluster, from one of its masters.
+    #[must_use]
+    pub fn with_redis(mut self) -> Self {
+        // What is received grows by doubling its memory.
+        let redis = 2 * (REDIS_MESSAGE_BYTES_MAX + REDIS_READ_BYTES) as u64;
+        self.holders.push(("Redis", redis));
+        self
+    }
+
     /// Each holder and its bytes.
     #[must_use]
     pub fn holders(&self) -> &[(&'static str, u64)] {

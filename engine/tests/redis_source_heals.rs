@@ -389,6 +389,7 @@ fn redis_config(url: &str) -> RedisConfig {
         key_prefix: String::new(),
         per_symbol_channels: false,
         cluster: false,
+        sentinels: None,
     }
 }
 

@@ -147,6 +147,31 @@ struct Arguments {
     )]
     redis_cluster: Option<String>,
 
+    /// Take updates from the master that Redis Sentinel names [default: none]
+    ///
+    /// Addresses of sentinels: a:26379,b:26379,c:26379; the port may be left out. They are
+    /// asked before each connection and every 2s, until one answers. Needs --redis-master.
+    /// User, password and database come from --redis-url, whose server is not used; it may
+    /// be left out. Sentinels with a password of their own are not supported.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "ADDRESSES",
+        help_heading = "Sources"
+    )]
+    redis_sentinels: Option<String>,
+
+    /// What the sentinels call the master [default: none]
+    ///
+    /// The name in `sentinel monitor NAME …`. Needs --redis-sentinels.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "NAME",
+        help_heading = "Sources"
+    )]
+    redis_master: Option<String>,
+
     /// Run or tune the built-in feed [default: symbols=50,rate=50,seed=7; off with Redis]
     ///
     /// symbols: how many it publishes. rate: updates a second over all symbols together;
@@ -431,7 +456,7 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn into_pairs(self) -> [(&'static str, Option<String>); 29] {
+    fn into_pairs(self) -> [(&'static str, Option<String>); 31] {
         let policies = (!self.policy.is_empty()).then(|| self.policy.join(","));
         [
             (key::LISTEN, self.listen),
@@ -441,6 +466,8 @@ impl Arguments {
             (key::REDIS_KEY_PREFIX, self.redis_key_prefix),
             (key::PER_SYMBOL_CHANNELS, self.per_symbol_channels),
             (key::REDIS_CLUSTER, self.redis_cluster),
+            (key::REDIS_SENTINELS, self.redis_sentinels),
+            (key::REDIS_MASTER, self.redis_master),
             (key::SIMULATE, self.simulate),
             (key::CORES, self.cores),
             (key::DRIVER, self.driver),

@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod layers;
 mod redis_url;
+mod sentinels;
 mod values;
 
 use std::ffi::OsString;
@@ -29,6 +30,7 @@ use crate::policy::Policies;
 pub use error::ConfigError;
 use layers::{Layers, Origin};
 pub use redis_url::RedisUrl;
+pub use sentinels::Sentinels;
 
 /// The engine's configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,8 +81,10 @@ pub struct Config {
 /// Where the Redis source reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisConfig {
-    /// The server; prints without credentials.
+    /// The server; prints without credentials. With `sentinels` only user, password and database count.
     pub url: RedisUrl,
+    /// `Some` exactly when the server is the master that they name.
+    pub sentinels: Option<Sentinels>,
     /// The Pub/Sub channel of updates.
     pub channel_updates: String,
     /// Begins the name of every key that is written; may be empty.
@@ -141,6 +145,8 @@ mod key {
     pub(super) const REDIS_KEY_PREFIX: &str = "redis-key-prefix";
     pub(super) const PER_SYMBOL_CHANNELS: &str = "per-symbol-channels";
     pub(super) const REDIS_CLUSTER: &str = "redis-cluster";
+    pub(super) const REDIS_SENTINELS: &str = "redis-sentinels";
+    pub(super) const REDIS_MASTER: &str = "redis-master";
     pub(super) const SIMULATE: &str = "simulate";
     pub(super) const CORES: &str = "cores";
     pub(super) const DRIVER: &str = "driver";
@@ -163,7 +169,7 @@ mod key {
     pub(super) const LOG: &str = "log";
     pub(super) const LOG_FORMAT: &str = "log-format";
 
-    pub(super) const ALL: [&str; 28] = [
+    pub(super) const ALL: [&str; 30] = [
         LISTEN,
         ADMIN_LISTEN,
         REDIS_URL,
@@ -171,6 +177,8 @@ mod key {
         REDIS_KEY_PREFIX,
         PER_SYMBOL_CHANNELS,
         REDIS_CLUSTER,
+        REDIS_SENTINELS,
+        REDIS_MASTER,
         SIMULATE,
         CORES,
         DRIVER,
@@ -403,12 +411,23 @@ fn redis(layers: &Layers) -> Result<Option<RedisConfig>, ConfigError> {
         .take(key::REDIS_KEY_PREFIX, values::redis_key_prefix)?
         .unwrap_or_default();
     let url = layers.take(key::REDIS_URL, RedisUrl::parse)?;
-    let per_symbol_channels = redis_choice(layers, key::PER_SYMBOL_CHANNELS, url.is_some())?;
-    let cluster = redis_choice(layers, key::REDIS_CLUSTER, url.is_some())?;
-    let Some(url) = url else {
-        return Ok(None);
+    let sentinels = sentinels(layers)?;
+    let has_redis = url.is_some() || sentinels.is_some();
+    let per_symbol_channels = redis_choice(layers, key::PER_SYMBOL_CHANNELS, has_redis)?;
+    let cluster = redis_choice(layers, key::REDIS_CLUSTER, has_redis)?;
+    let url = match (url, &sentinels) {
+        (Some(url), _) => url,
+        (None, Some(_)) => RedisUrl::without_credentials(),
+        (None, None) => return Ok(None),
     };
     if let Some(origin) = &cluster {
+        if sentinels.is_some() {
+            return Err(origin.clone().refuse(format!(
+                "a cluster chooses its masters itself; leave --{} and --{} out, or this",
+                key::REDIS_SENTINELS,
+                key::REDIS_MASTER
+            )));
+        }
         url.check_cluster()
             .map_err(|reason| origin.clone().refuse(reason))?;
         if !values::has_hash_tag(&key_prefix) {
@@ -420,11 +439,30 @@ fn redis(layers: &Layers) -> Result<Option<RedisConfig>, ConfigError> {
     }
     Ok(Some(RedisConfig {
         url,
+        sentinels,
         channel_updates,
         key_prefix,
         per_symbol_channels: per_symbol_channels.is_some(),
         cluster: cluster.is_some(),
     }))
+}
+
+/// Both or none.
+fn sentinels(layers: &Layers) -> Result<Option<Sentinels>, ConfigError> {
+    let addresses = layers.take_all(key::REDIS_SENTINELS, sentinels::addresses)?;
+    let masters = layers.take_all(key::REDIS_MASTER, sentinels::master)?;
+    match (addresses.into_iter().next(), masters.into_iter().next()) {
+        (Some((addresses, _)), Some((master, _))) => Ok(Some(Sentinels { addresses, master })),
+        (None, None) => Ok(None),
+        (Some((_, origin)), None) => Err(origin.refuse(format!(
+            "sentinels may know several masters; give --{} too",
+            key::REDIS_MASTER
+        ))),
+        (None, Some((_, origin))) => Err(origin.refuse(format!(
+            "somebody must be asked where it is; give --{} too",
+            key::REDIS_SENTINELS
+        ))),
+    }
 }
 
 /// Where a choice that means nothing without Redis was made; `None` when it is off.

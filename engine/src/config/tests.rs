@@ -123,6 +123,33 @@ const PRECEDENCE: [Precedence; key::ALL.len()] = [
         config.redis.as_ref().unwrap().cluster.to_string()
     }),
     (
+        "redis-sentinels",
+        ["a:1,b", "c:2", "[::1],[::2]:3"],
+        |config| {
+            let addresses = &config
+                .redis
+                .as_ref()
+                .unwrap()
+                .sentinels
+                .as_ref()
+                .unwrap()
+                .addresses;
+            let shown = addresses
+                .iter()
+                .map(|(host, port)| match (host.contains(':'), port) {
+                    (true, 26_379) => format!("[{host}]"),
+                    (true, port) => format!("[{host}]:{port}"),
+                    (false, 26_379) => host.clone(),
+                    (false, port) => format!("{host}:{port}"),
+                });
+            shown.collect::<Vec<_>>().join(",")
+        },
+    ),
+    ("redis-master", ["a", "b.c", "d-e_1"], |config| {
+        let sentinels = config.redis.as_ref().unwrap().sentinels.as_ref();
+        sentinels.unwrap().master.clone()
+    }),
+    (
         "simulate",
         ["symbols=1", "symbols=2", "symbols=3"],
         |config| format!("symbols={}", config.simulate.unwrap().symbols),
@@ -231,6 +258,8 @@ fn flag_beats_environment_beats_file_for_every_setting() {
         let prefix = ("TICKWIRE_REDIS_KEY_PREFIX", "{md}:");
         let needed = match key {
             "redis-cluster" => vec![server, prefix],
+            "redis-sentinels" => vec![("TICKWIRE_REDIS_MASTER", "m")],
+            "redis-master" => vec![("TICKWIRE_REDIS_SENTINELS", "a")],
             "redis-channel-updates" | "redis-key-prefix" | "per-symbol-channels" => vec![server],
             _ => vec![],
         };
@@ -426,6 +455,12 @@ fn every_refusal_names_its_place_and_its_remedy() {
         ("per-symbol-channels", "maybe", "give true or false"),
         ("per-symbol-channels", "true", "give --redis-url too"),
         ("redis-cluster", "true", "give --redis-url too"),
+        ("redis-sentinels", "", "such as a:26379,b:26379"),
+        ("redis-sentinels", "a:1,b:port", "such as a:26379,b:26379"),
+        ("redis-sentinels", "redis://a", "such as a:26379,b:26379"),
+        ("redis-sentinels", "a:1", "give --redis-master too"),
+        ("redis-master", "a b", "such as mymaster"),
+        ("redis-master", "mymaster", "give --redis-sentinels too"),
         ("simulate", "symbols=0", "give symbols=50,rate=50,seed=7"),
         ("simulate", "symbols", "give symbols=50,rate=50,seed=7"),
         ("simulate", "rate=0", "no rate above 0"),
@@ -587,6 +622,32 @@ fn a_cluster_needs_a_hash_tag_addresses_and_the_only_database() {
     }
     // A choice that is off needs nothing.
     assert!(flags(&["--redis-cluster=false", "--per-symbol-channels=false"]).is_ok());
+}
+
+#[test]
+fn sentinels_turn_redis_on_and_a_url_says_how_to_log_in() {
+    let sentinels = ["--redis-sentinels=a,[::1]:5", "--redis-master=m"];
+    let redis = flags(&sentinels).unwrap().redis.unwrap();
+    let shown = redis.sentinels.unwrap().to_string();
+    assert_eq!(shown, "master m of sentinels a:26379,[::1]:5");
+    assert_eq!(
+        redis.url.connection_info().redis_settings().password(),
+        None
+    );
+    let with_url = [&sentinels[..], &["--redis-url=redis://:s3cr3t@unused/2"]].concat();
+    let url = flags(&with_url).unwrap().redis.unwrap().url;
+    let settings = url.connection_info().redis_settings();
+    assert_eq!((settings.password(), settings.db()), (Some("s3cr3t"), 2));
+    let with_cluster = [
+        &sentinels[..],
+        &["--redis-cluster", "--redis-key-prefix={md}:"],
+    ]
+    .concat();
+    let message = flags(&with_cluster).unwrap_err().to_string();
+    assert!(
+        message.starts_with("--redis-cluster: ") && message.contains("leave --redis-sentinels and"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -207,6 +207,7 @@ fn with_redis_away_a_publication_is_refused_in_time() {
         key_prefix: String::new(),
         per_symbol_channels: false,
         cluster: false,
+        sentinels: None,
     };
     let mut server = Server::start(&[], Some(config));
     let answer = server.request("POST /publish", "", PRICE.as_bytes());

@@ -11,6 +11,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// A peer that acknowledges nothing for this long is dead (TCP_USER_TIMEOUT, tcp(7)).
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 
+/// Between two attempts to have a port that is in use, and how many there are: half a second. When an engine is killed
+/// the kernel takes its rings apart behind its end, and until then they keep the listeners.
+const IN_USE_PAUSE: Duration = Duration::from_millis(20);
+const IN_USE_ATTEMPTS: u32 = 25;
+
 /// Why nothing can be listened on. The text names the remedy.
 #[derive(Debug)]
 pub enum ListenError {
@@ -63,18 +68,14 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds `count` listeners to `address`.
+    /// Binds `count` listeners to `address`; waits half a second for it where it is in use.
     ///
     /// # Errors
     /// The address can't be had, with the remedy; the caller does not start.
     pub fn bind(address: SocketAddr, count: usize) -> Result<Self, ListenError> {
         // SO_REUSEPORT would let a second engine share the port silently, and take half of the clients. A
         // bind without it is refused while anybody listens.
-        let probe = socket(address).and_then(|socket| {
-            socket.bind(&address.into())?;
-            bound_to(&socket)
-        });
-        let address = probe.map_err(|error| ListenError::new(address, error))?;
+        let address = probe(address).map_err(|error| ListenError::new(address, error))?;
         let listeners = (0..count)
             .map(|_| listen(address))
             .collect::<io::Result<_>>();
@@ -82,6 +83,24 @@ impl Listeners {
             address,
             listeners: listeners.map_err(|error| ListenError::new(address, error))?,
         })
+    }
+}
+
+/// Has the address for a moment; the port is then the real one.
+fn probe(address: SocketAddr) -> io::Result<SocketAddr> {
+    let mut attempt = 1;
+    loop {
+        let bound = socket(address).and_then(|socket| {
+            socket.bind(&address.into())?;
+            bound_to(&socket)
+        });
+        match bound {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempt < IN_USE_ATTEMPTS => {
+                attempt += 1;
+                std::thread::sleep(IN_USE_PAUSE);
+            }
+            bound => return bound,
+        }
     }
 }
 

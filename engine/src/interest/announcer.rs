@@ -62,7 +62,7 @@ impl Announcer {
             self.shared.count_call(false);
             if !is_away {
                 is_away = true;
-                warn!(server = %self.servers.config().url, reason = %failure, "Redis does not learn what clients watch; trying again");
+                warn!(server = %self.servers, reason = %failure, "Redis does not learn what clients watch; trying again");
             }
             // One that stood for a moment only would be called every 100 ms.
             if self.clock.elapsed().saturating_sub(began) > WAIT_MAX {
@@ -78,12 +78,16 @@ impl Announcer {
     /// Returns after the last word, which `stop` asks for.
     async fn serve_connection(&mut self, stop: &Stop, is_away: &mut bool) -> Result<(), Failure> {
         let mut connection = CommandConnection::open(&self.servers).await?;
+        let moves = self.servers.moves();
         self.announced(Announced::forget);
         loop {
+            if self.servers.moves() != moves {
+                return Err(Failure::Moved);
+            }
             self.call(&mut connection).await?;
             if *is_away {
                 *is_away = false;
-                info!(server = %self.servers.config().url, "Redis learns again what clients watch");
+                info!(server = %self.servers, "Redis learns again what clients watch");
             }
             if self.announced(|announced| announced.has_news()) {
                 continue;
@@ -141,6 +145,8 @@ impl Announcer {
 enum Failure {
     Connect(RedisError),
     Call(CallError),
+    /// The sentinels name another master.
+    Moved,
 }
 
 impl From<RedisError> for Failure {
@@ -160,6 +166,7 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Connect(error) => error.fmt(f),
             Self::Call(error) => error.fmt(f),
+            Self::Moved => f.write_str("the sentinels name another master"),
         }
     }
 }

@@ -47,11 +47,11 @@ impl fmt::Display for Banner<'_> {
             } else {
                 ""
             };
-            write!(
-                f,
-                " Redis{cluster} {}, channel {}{symbols}",
-                redis.url, redis.channel_updates
-            )?;
+            match &redis.sentinels {
+                Some(sentinels) => write!(f, " Redis {sentinels}")?,
+                None => write!(f, " Redis{cluster} {}", redis.url)?,
+            }
+            write!(f, ", channel {}{symbols}", redis.channel_updates)?;
         }
         if let Some(feed) = &config.simulate {
             let beside = if config.redis.is_some() { "; and" } else { "" };
@@ -76,6 +76,9 @@ impl fmt::Display for Banner<'_> {
         let mut bound = MemoryBound::of(&config.limits, shards);
         if config.enable_echo {
             bound = bound.with_echo(shards);
+        }
+        if config.redis.is_some() {
+            bound = bound.with_redis();
         }
         writeln!(f, "  memory   at most {bound}")?;
         writeln!(

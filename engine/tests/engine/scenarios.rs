@@ -11,6 +11,8 @@ mod a_rolling_restart_loses_nobody;
 mod a_second_engine_is_refused;
 mod a_stalled_log_reader_stalls_nothing;
 mod bad_messages_get_the_documented_error;
+mod crowds_reset_at_once;
+mod descriptors_run_out;
 mod draining_refuses_and_loses_nobody;
 mod echo_sends_everything_back;
 mod every_shard_serves_every_symbol;

@@ -12,5 +12,6 @@ mod interest_is_told_as_a_difference;
 mod quotes_are_served_over_http;
 mod snapshots_come_before_live_values;
 mod the_account_has_no_hole;
+mod the_wall_clock_may_jump;
 mod throttles_leave_the_newest_value;
 mod world;

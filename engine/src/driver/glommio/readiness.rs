@@ -17,6 +17,9 @@ use futures_io::AsyncRead;
 use glommio_socket::Socket;
 use tickwire_ring::Errno;
 
+/// Between two looks at the set while there is no descriptor to wait with: clients hold all of them, and are to be served.
+const BLIND_SLEEP: Duration = Duration::from_millis(1);
+
 /// A poll on an epoll set.
 #[derive(Debug, Default)]
 pub(super) struct Readiness {
@@ -26,10 +29,10 @@ pub(super) struct Readiness {
 
 impl Readiness {
     /// Waits until `set` has events, or for `at_most`; `None` is without end. May return early: after the set's events were
-    /// taken elsewhere.
+    /// taken elsewhere, and when no descriptor is left to wait with.
     ///
     /// # Errors
-    /// No descriptor is left.
+    /// The set's descriptor can't be copied, for another reason than the file limit.
     pub(super) async fn wait(
         &mut self,
         set: &OwnedFd,
@@ -37,7 +40,15 @@ impl Readiness {
     ) -> Result<(), Errno> {
         let stream = match &mut self.armed {
             Some(stream) => stream,
-            armed => armed.insert(arm(set)?),
+            armed => match arm(set) {
+                Ok(stream) => armed.insert(stream),
+                Err(Errno::MFILE | Errno::NFILE) => {
+                    Timer::new(at_most.map_or(BLIND_SLEEP, |at_most| at_most.min(BLIND_SLEEP)))
+                        .await;
+                    return Ok(());
+                }
+                Err(errno) => return Err(errno),
+            },
         };
         let mut timer = at_most.map(Timer::new);
         let is_ready = poll_fn(|context| {

@@ -6,21 +6,28 @@ use crate::random::Random;
 
 /// The first wait, at most.
 const WAIT_MIN: Duration = Duration::from_millis(100);
-/// No wait is longer.
+/// The longest wait, unless another is chosen.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Doubles from [`WAIT_MIN`] to [`WAIT_MAX`]; each wait is drawn from the upper half, so that a fleet does
+/// Doubles from [`WAIT_MIN`] to the longest, [`WAIT_MAX`] by default; each wait is drawn from the upper half, so that a fleet does
 /// not come back all at once.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     ceiling: Duration,
+    ceiling_max: Duration,
     random: Random,
 }
 
 impl Backoff {
     pub(crate) fn new(random: Random) -> Self {
+        Self::up_to(WAIT_MAX, random)
+    }
+
+    /// With another longest wait.
+    pub(crate) fn up_to(wait_max: Duration, random: Random) -> Self {
         Self {
             ceiling: WAIT_MIN,
+            ceiling_max: wait_max,
             random,
         }
     }
@@ -32,7 +39,7 @@ impl Backoff {
         let jitter = self
             .random
             .below(usize::try_from(half.as_micros()).unwrap_or(usize::MAX));
-        self.ceiling = (self.ceiling * 2).min(WAIT_MAX);
+        self.ceiling = (self.ceiling * 2).min(self.ceiling_max);
         half + Duration::from_micros(jitter as u64)
     }
 

@@ -11,6 +11,7 @@ use redis::{
 use tokio::time::timeout;
 
 use super::RedisServers;
+use super::sentinel::check_role;
 
 /// Of connecting, and of each answer. A frozen server's kernel still accepts.
 const STEP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -27,13 +28,18 @@ pub(crate) enum CommandConnection {
 }
 
 impl CommandConnection {
-    /// Connects to the server, or to its cluster; takes a second at most.
+    /// Connects to the server, to the master that the sentinels name, or to its cluster; takes a second at most,
+    /// apart from the sentinels' answer.
     ///
     /// # Errors
     /// The server can't be reached, or said no.
     pub(crate) async fn open(servers: &RedisServers) -> Result<Self, RedisError> {
+        if let Some(finder) = servers.finder() {
+            let master = finder.find().await?;
+            return Self::open_master(servers, master).await;
+        }
         if !servers.config().cluster {
-            return Self::open_one(servers, servers.candidate(0)).await;
+            return Self::open_one(servers, servers.candidate(0).await?).await;
         }
         let nodes = servers.candidates().into_iter();
         let client = ClusterClientBuilder::new(nodes.map(|node| servers.connection_info(node)))
@@ -46,6 +52,19 @@ impl CommandConnection {
         let connected = timeout(STEP_TIMEOUT, client.get_async_connection()).await;
         let timed_out = |_| RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
         Ok(Self::Cluster(connected.map_err(timed_out)??))
+    }
+
+    /// Connects to a server that must be a master.
+    ///
+    /// # Errors
+    /// It is not, can't be reached, or said no.
+    pub(super) async fn open_master(
+        servers: &RedisServers,
+        master: ConnectionAddr,
+    ) -> Result<Self, RedisError> {
+        let mut connection = Self::open_one(servers, master).await?;
+        check_role(&mut connection).await?;
+        Ok(connection)
     }
 
     /// Connects to one server, which need not be the configured one; takes a second at most.

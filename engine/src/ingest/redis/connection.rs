@@ -20,11 +20,15 @@ use crate::limits::REDIS_SUBSCRIBE_NAMES_MAX;
 /// Connecting, authentication and subscribing together. A frozen server's kernel still accepts.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A connection on which nothing came for this long is asked for a sign of life…
+/// A connection on which no reply came for this long is asked for a sign of life…
 const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// …and is lost when none came after this: two silences and this make less than 5 s.
 const PING_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// In so many of these times in a row no reply became whole, though bytes came: about 8 s, in which a line that is
+/// worth reading from brings the largest publication.
+const ENDLESS_TIMEOUTS: u32 = 3;
 
 /// To read what has arrived, in case this thread itself was held up.
 const GRACE: Duration = Duration::from_millis(100);
@@ -126,7 +130,7 @@ impl Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("bytes_read", &self.requests.bytes_read())
+            .field("signs", &self.requests.signs())
             .finish_non_exhaustive()
     }
 }
@@ -174,26 +178,37 @@ impl SymbolChannels<'_> {
 }
 
 /// Returns when the other side is gone without a word: a frozen process, a vanished host, a dropped route.
-/// Any byte is a sign of life, so that a busy connection is never asked, nor lost because we are slow.
+/// A busy connection is never asked. Once it is asked any byte is a sign of life, so that none is lost because it is
+/// slow; but a length that is not one swallows whatever follows, so a reply must become whole now and then.
 async fn await_silence(requests: &Requests) -> Lost {
     loop {
-        let before = requests.bytes_read();
+        let before = requests.signs();
         sleep(SILENCE_MAX).await;
-        if requests.bytes_read() != before {
+        if requests.signs().replies != before.replies {
             continue;
         }
         // Kept until it is answered: one that is dropped may be half written.
         let mut ping = pin!(requests.ping());
+        let mut without_reply = 0;
         loop {
-            let before = requests.bytes_read();
+            let before = requests.signs();
             match timeout(PING_TIMEOUT, &mut ping).await {
                 Ok(Ok(())) => break,
                 Ok(Err(lost)) => return lost,
                 Err(_) => {}
             }
             sleep(GRACE).await;
-            if requests.bytes_read() == before {
+            let now = requests.signs();
+            if now.bytes_read == before.bytes_read {
                 return Lost::Silent;
+            }
+            without_reply = if now.replies == before.replies {
+                without_reply + 1
+            } else {
+                0
+            };
+            if without_reply == ENDLESS_TIMEOUTS {
+                return Lost::Endless;
             }
         }
     }

@@ -6,6 +6,7 @@
 //!   bounded (`subscriber`); beyond it Redis holds it, and beyond its bound Redis cuts us off.
 //! * A dead connection is noticed within 5 s, also when the server froze or its host vanished (`connection`).
 //! * The control channel is read beside the updates; its orders keep their place among them (`orders`).
+//! * Where sentinels choose the master, they are asked before each connection, and again while it stands (`sentinel`).
 //! * On a Redis Cluster the same is true of each of its nodes (`cluster`).
 //! * The channels of single symbols follow [`WatchedSymbols`], whoever writes it. All of them are subscribed
 //!   before the source counts as up, and again on each connection; if Redis refuses one, the connection ends.
@@ -20,6 +21,7 @@ mod publisher;
 mod publishing;
 mod rejections;
 mod resp;
+mod sentinel;
 mod servers;
 mod subscriber;
 
@@ -131,14 +133,25 @@ async fn keep_connected(
     watched: Option<&WatchedSymbols>,
 ) -> Infallible {
     // The standard library seeds this from the system's randomness: nodes wait differently.
-    let mut backoff = Backoff::new(Random::new(
-        RandomState::new().hash_one(Source::Redis as u8),
-    ));
+    let random = Random::new(RandomState::new().hash_one(Source::Redis as u8));
+    let mut backoff = match servers.finder() {
+        Some(_) => Backoff::up_to(sentinel::WAIT_MAX, random),
+        None => Backoff::new(random),
+    };
     let mut outage = Outage::default();
     let mut attempt = 0_usize;
     loop {
-        let server = servers.candidate(attempt);
+        let candidate = servers.candidate(attempt).await;
         attempt = attempt.wrapping_add(1);
+        let server = match candidate {
+            Ok(server) => server,
+            Err(error) => {
+                parts.fail();
+                outage.log(servers, &error.into());
+                sleep(backoff.next_wait()).await;
+                continue;
+            }
+        };
         let lost = match Connection::open(servers.config(), &server, publishing).await {
             Ok(connection) => {
                 let when_up = || {
@@ -154,7 +167,10 @@ async fn keep_connected(
                     is_own: &is_own,
                 });
                 let forward = connection.forward(publishing, symbols, when_up);
-                reset_when_stable(&mut backoff, forward).await
+                tokio::select! {
+                    lost = reset_when_stable(&mut backoff, forward) => lost,
+                    () = servers.moved_from(&server) => Lost::Demoted,
+                }
             }
             Err(lost) => lost,
         };

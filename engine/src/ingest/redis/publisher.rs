@@ -18,7 +18,13 @@ const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct RedisPublisher {
     servers: Rc<RedisServers>,
-    connection: Rc<Mutex<Option<CommandConnection>>>,
+    connection: Rc<Mutex<Option<Connected>>>,
+}
+
+struct Connected {
+    connection: CommandConnection,
+    /// Of [`RedisServers::moves`], when it was made.
+    moves: u64,
 }
 
 /// Why nothing is known to have been published. The caller may try again.
@@ -72,18 +78,23 @@ impl RedisPublisher {
     /// repeated; a connection that died while nobody used it is found by a `PING` instead.
     async fn connected(&self) -> Result<CommandConnection, RedisError> {
         let mut slot = self.connection.lock().await;
-        if let Some(connection) = slot.as_mut() {
-            if redis::cmd("PING")
-                .query_async::<()>(connection)
-                .await
-                .is_ok()
+        if let Some(Connected { connection, moves }) = slot.as_mut() {
+            if *moves == self.servers.moves()
+                && redis::cmd("PING")
+                    .query_async::<()>(connection)
+                    .await
+                    .is_ok()
             {
                 return Ok(connection.clone());
             }
             *slot = None;
         }
         let connection = CommandConnection::open(&self.servers).await?;
-        Ok(slot.insert(connection).clone())
+        let moves = self.servers.moves();
+        Ok(slot
+            .insert(Connected { connection, moves })
+            .connection
+            .clone())
     }
 }
 

@@ -44,6 +44,10 @@ pub(super) enum Lost {
     Unsubscribed,
     /// It gives no sign of life.
     Silent,
+    /// The sentinels name another master.
+    Demoted,
+    /// Bytes come, and a reply never ends.
+    Endless,
     /// What came can't be read.
     Malformed(Malformed),
 }
@@ -58,6 +62,8 @@ impl fmt::Display for Lost {
             Self::Failed(error) => error.fmt(f),
             Self::Unsubscribed => f.write_str("the server ended a subscription"),
             Self::Silent => f.write_str("no answer to a ping in time"),
+            Self::Demoted => f.write_str("the sentinels name another master"),
+            Self::Endless => f.write_str("a message does not end"),
             Self::Malformed(malformed) => malformed.fmt(f),
         }
     }
@@ -101,12 +107,19 @@ pub(super) struct Requests {
 
 #[derive(Default)]
 struct Shared {
-    /// Since the connection began: the sign of life of the other side.
-    bytes_read: Cell<u64>,
+    signs: Cell<Signs>,
     /// Answers come in the order of the requests.
     asked: RefCell<VecDeque<Asked>>,
     /// Channels that we have asked to leave; one that Redis ends by itself is not among them.
     leaving: RefCell<HashSet<Vec<u8>>>,
+}
+
+/// Signs of life of the other side, counted since the connection began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Signs {
+    pub(super) bytes_read: u64,
+    /// Turns in which a reply, of whatever kind, was whole.
+    pub(super) replies: u64,
 }
 
 struct Asked {
@@ -190,21 +203,23 @@ impl Subscriber {
         if count == 0 {
             return Err(Lost::Closed);
         }
-        let read = self.shared.bytes_read.get() + count as u64;
-        self.shared.bytes_read.set(read);
+        self.shared.count(|signs| signs.bytes_read += count as u64);
         Ok(())
     }
 
     /// Takes what is whole of what was received, up to a flush's worth of messages.
     fn take(&mut self, publishing: &Publishing) -> Result<Taken, Lost> {
-        for _ in 0..REDIS_MESSAGES_BUDGET {
+        for handled in 0..REDIS_MESSAGES_BUDGET {
             match parse(&self.received).map_err(Lost::Malformed)? {
                 Some((reply, length)) => {
                     self.shared.handle(reply, publishing)?;
                     self.received.advance(length);
+                    if handled == 0 {
+                        self.shared.count(|signs| signs.replies += 1);
+                    }
                 }
-                // Two parts may each be as long as a message may be.
-                None if self.received.len() > 2 * REDIS_MESSAGE_BYTES_MAX => {
+                // Of a message one part is long: nobody subscribed to a channel with such a name.
+                None if self.received.len() > REDIS_MESSAGE_BYTES_MAX + REDIS_READ_BYTES => {
                     return Err(Lost::Malformed(Malformed::TooLarge));
                 }
                 None => return Ok(Taken::All),
@@ -253,6 +268,12 @@ impl Shared {
         }
     }
 
+    fn count(&self, change: impl FnOnce(&mut Signs)) {
+        let mut signs = self.signs.get();
+        change(&mut signs);
+        self.signs.set(signs);
+    }
+
     /// Counts an answer to the oldest request.
     fn answer(&self) -> Result<(), Lost> {
         let mut asked = self.asked.borrow_mut();
@@ -270,9 +291,9 @@ impl Shared {
 }
 
 impl Requests {
-    /// Bytes that arrived so far.
-    pub(super) fn bytes_read(&self) -> u64 {
-        self.shared.bytes_read.get()
+    /// What was heard so far.
+    pub(super) fn signs(&self) -> Signs {
+        self.shared.signs.get()
     }
 
     /// Says who we are, where the operator gave a password or a database.

@@ -59,11 +59,16 @@ impl Client {
     /// The next message of a type; others are passed over.
     pub(crate) fn until_type(&mut self, wanted: &str) -> Value {
         loop {
-            let message: Value = serde_json::from_str(&self.any_text()).unwrap();
+            let message = self.any_json();
             if message["type"] == wanted {
                 return message;
             }
         }
+    }
+
+    /// The next message as JSON, whatever it is.
+    pub(crate) fn any_json(&mut self) -> Value {
+        serde_json::from_str(&self.any_text()).unwrap()
     }
 
     /// The next text message, whatever it is.
