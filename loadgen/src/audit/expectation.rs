@@ -251,54 +251,41 @@ mod tests {
         assert_eq!(Expectation::observed(&feeds).ranges(), [range]);
     }
 
-    #[test]
-    fn what_was_not_published_is_not_owed() {
-        // Counters 1 to 10 of one symbol, and 11 to 20 of the schedule after them.
+    /// The first 10 publications of a schedule of 20, without those from the first to before the second
+    /// number of each gap: the last counter owed of each symbol, and the values owed of all.
+    fn check_gaps(symbol_count: u16, gaps: &[(u64, u64)], last: &[Option<u64>], owed: u64) {
         let pace = Pace {
             rate_per_second: NonZeroU64::new(10).unwrap(),
             burst: NonZeroU64::MIN,
-            symbol_count: 1,
+            symbol_count,
         };
         let schedule = Schedule::new(UnixMicros::new(1), Duration::from_secs(2), pace);
-        let cases: [(&[Range<u64>], Option<(u64, u64)>, u64); 5] = [
-            (&[], Some((1, 10)), 10),
-            (&[2..4, 5..6], Some((1, 10)), 7),
-            (&[0..2, 3..4], Some((1, 10)), 7),
-            (&[3..4, 8..15], Some((1, 8)), 7),
-            (&[0..20], None, 0),
-        ];
-        for (gaps, range, owed) in cases {
-            let mut unpublished = Unpublished::default();
-            gaps.iter().for_each(|gap| unpublished.add(gap.clone()));
-            let expectation =
-                Expectation::scheduled(&schedule, &(0..10)).without(&schedule, &unpublished);
-            let range = range.map(|(first, last)| CounterRange { first, last });
-            assert_eq!(expectation.range(SymbolIndex(0)), range, "{gaps:?}");
-            assert_eq!(expectation.per_connection(), owed, "{gaps:?}");
+        let mut unpublished = Unpublished::default();
+        for &(from, until) in gaps {
+            unpublished.add(from..until);
         }
+        let expectation =
+            Expectation::scheduled(&schedule, &(0..10)).without(&schedule, &unpublished);
+        let ranges = expectation.ranges().iter();
+        let found: Vec<_> = ranges.map(|range| range.map(|range| range.last)).collect();
+        assert_eq!(found, last, "{gaps:?}");
+        assert_eq!(expectation.per_connection(), owed, "{gaps:?}");
+    }
+
+    #[test]
+    fn what_was_not_published_is_not_owed() {
+        check_gaps(1, &[], &[Some(10)], 10);
+        check_gaps(1, &[(2, 4), (5, 6)], &[Some(10)], 7);
+        check_gaps(1, &[(0, 2), (3, 4)], &[Some(10)], 7);
+        check_gaps(1, &[(3, 4), (8, 15)], &[Some(8)], 7);
+        check_gaps(1, &[(0, 20)], &[None], 0);
     }
 
     #[test]
     fn a_symbol_ends_on_its_newest_published_counter() {
-        // Two symbols in turn: between the gaps only symbol 0 is published, as counter 3.
-        let pace = Pace {
-            rate_per_second: NonZeroU64::new(10).unwrap(),
-            burst: NonZeroU64::MIN,
-            symbol_count: 2,
-        };
-        let schedule = Schedule::new(UnixMicros::new(1), Duration::from_secs(1), pace);
-        let mut unpublished = Unpublished::default();
-        unpublished.add(2..4);
-        unpublished.add(5..10);
-        let expectation =
-            Expectation::scheduled(&schedule, &(0..10)).without(&schedule, &unpublished);
-        let last = |symbol| {
-            expectation
-                .range(SymbolIndex(symbol))
-                .map(|range| range.last)
-        };
-        assert_eq!((last(0), last(1)), (Some(3), Some(1)));
-        assert_eq!(expectation.per_connection(), 3);
+        // Of two symbols in turn, only the first is published between the gaps, as its counter 3.
+        check_gaps(2, &[(2, 4), (5, 10)], &[Some(3), Some(1)], 3);
+        check_gaps(2, &[(0, 4), (5, 10)], &[Some(3), None], 1);
     }
 
     #[test]

@@ -178,8 +178,8 @@ fn a_publisher_that_was_not_punctual_leaves_no_verdict() {
         "M??MMMM",
         3,
     );
+    check(|facts| facts.unpublished_percent = 0.1, "M??MMMM", 3);
     check(
-        |facts| facts.unpublished_percent = 0.1,
         |facts| facts.publisher_failure = Some("gone".to_owned()),
         "M??MMMM",
         3,
