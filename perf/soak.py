@@ -124,7 +124,7 @@ def sample(phase, pid, admin):
 
 
 def judgements(report):
-    return [{key: one.get(key) for key in ("target", "measured", "outcome")} for one in report["verdict"]["judgements"]]
+    return [{key: one.get(key) for key in ("target", "wanted", "measured", "outcome")} for one in report["verdict"]["judgements"]]
 
 
 def slow(number, path):
@@ -159,6 +159,14 @@ class Judged:
     def exit_code(self):
         outcomes = [row[3] for row in self.rows]
         return 1 if "**missed**" in outcomes else 3 if "no verdict" in outcomes else 0
+
+
+def told(judgement):
+    """What loadgen measured, and whether the target holds."""
+    outcome = judgement["outcome"]
+    if isinstance(outcome, dict):
+        return f"{judgement['measured']} ({outcome['noVerdict']})", None
+    return judgement["measured"], outcome == "met"
 
 
 def unbalanced(samples):
@@ -200,13 +208,12 @@ def judge(lines):
     outages = of("redis")
     lost = [one for one in samples if "tickwire_source_up" in one][-1]
     judged.add("the source in the end", "up", "up" if lost["tickwire_source_up"] else "down", bool(lost["tickwire_source_up"]))
-    told = {"met": True, "missed": False}
     of_load = of("load")
     for one in of_load:
-        for judgement in one["judgements"]:
-            if judgement["target"] not in NOT_JUDGED:
-                judged.add(f"clients that stay: {judgement['target']}" if judgement["target"] != "churn" else "clients that come and go", "",
-                           judgement["measured"], told.get(judgement["outcome"] if isinstance(judgement["outcome"], str) else None))
+        for found in one["judgements"]:
+            if found["target"] not in NOT_JUDGED:
+                who = "clients that come and go" if found["target"] == "churn" else f"clients that stay: {found['target']}"
+                judged.add(who, found["wanted"], *told(found))
     if not of_load:
         judged.add("loadgen's report", "there", "none", False)
     rounds = of("slow")
@@ -239,11 +246,18 @@ def judge(lines):
         latency = of_load[0]["load"]["latency"]
         beside.append(("latency, not judged", f"p50 {latency['p50Us'] / 1e3:.1f} ms, p99 {latency['p99Us'] / 1e3:.1f} ms"))
     points = {
+        "halfS": round(span_s),
         "slopeKibPerHour": round(slope.per_x, 1),
         "slopeErrorKibPerHour": round(slope.error, 1),
-        "samples": {key: [one[key] for one in under_load] for key in ("at_s", "rss_kib", "descriptors", "cpu_s")},
+        "samples": {key: [one[key] for one in under_load] for key in ("at_s", "rss_kib", "descriptors", "cpu_s")}
+        | {"connections": [sum(one["connections"].values()) for one in under_load]},
     }
     return judged, beside, points
+
+
+def compact(text):
+    """Lists of numbers on one line."""
+    return re.sub(r"\[[\d\s.,]+\]", lambda found: re.sub(r"\s+", "", found[0]).replace(",", ", "), text)
 
 
 def report(path):
@@ -261,11 +275,13 @@ def report(path):
         *(f"| {name} | {value} |" for name, value in beside),
     ]
     print("\n".join(text))
-    prefix = Path("perf/results") / f"{known['date']}-soak"
+    # What can't say anything of the slope is no result to keep.
+    directory = Path("perf/results" if points["halfS"] >= SPAN_MIN_S else "perf/out/soak")
+    prefix = directory / f"{known['date']}-soak"
     table = [dict(zip(("what", "wanted", "measured", "outcome"), row)) for row in judged.rows]
     kept = {"facts": known, "judged": table, "beside": dict(beside), "exitCode": judged.exit_code, **points}
     prefix.with_suffix(".md").write_text("\n".join(text) + "\n")
-    prefix.with_suffix(".json").write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    prefix.with_suffix(".json").write_text(compact(json.dumps(kept, indent=1, ensure_ascii=False)) + "\n")
     print(f"\n{prefix}.md")
     return judged.exit_code
 
