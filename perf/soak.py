@@ -191,7 +191,7 @@ def judge(lines):
 
     judged = Judged()
     measured = f"{slope.per_x:+.0f} ± {slope.error:.0f} KiB/h over the last {span_s / 60:.0f} min"
-    judged.add("slope of resident memory", f"zero within two errors, or {SLOPE_FLOOR_KIB_PER_H} KiB/h", measured,
+    judged.add("slope of resident memory", f"not above two errors, or {SLOPE_FLOOR_KIB_PER_H} KiB/h", measured,
                slope.per_x <= noise if span_s >= SPAN_MIN_S else None)
     judged.add("descriptors after all clients left", f"{before['descriptors']} as before", after["descriptors"],
                after["descriptors"] == before["descriptors"])
