@@ -92,6 +92,12 @@ def sample(phase, pid, admin):
     status = dict(row.split(":", 1) for row in (process / "status").read_text().splitlines())
     # Behind the name, which may hold blanks: fields 14 and 15 of proc(5).
     ticks = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
+    # Before asking for metrics, which takes a descriptor, too. At rest the least of some counts: who asked just before,
+    # such as the harness, may not be gone yet.
+    counts = [len(os.listdir(process / "fd"))]
+    while phase != "load" and len(counts) < 10:
+        time.sleep(0.2)
+        counts.append(len(os.listdir(process / "fd")))
     metrics = urllib.request.urlopen(f"{admin}/metrics", timeout=5).read().decode()
     ledger, modes, held, plain = {}, {}, {}, {}
     for match in filter(None, map(METRIC.match, metrics.splitlines())):
@@ -113,7 +119,7 @@ def sample(phase, pid, admin):
         at_s=round(time.time(), 1),
         rss_kib=int(status["VmRSS"].split()[0]),
         peak_kib=int(status["VmHWM"].split()[0]),
-        descriptors=len(os.listdir(process / "fd")),
+        descriptors=min(counts),
         threads=int(status["Threads"]),
         cpu_s=sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"),
         connections=modes,
@@ -193,8 +199,8 @@ def judge(lines):
     measured = f"{slope.per_x:+.0f} ± {slope.error:.0f} KiB/h over the last {span_s / 60:.0f} min"
     judged.add("slope of resident memory", f"not above two errors, or {SLOPE_FLOOR_KIB_PER_H} KiB/h", measured,
                slope.per_x <= noise if span_s >= SPAN_MIN_S else None)
-    judged.add("descriptors after all clients left", f"{before['descriptors']} as before", after["descriptors"],
-               after["descriptors"] == before["descriptors"])
+    judged.add("descriptors after all clients left", f"at most {before['descriptors']}, as before", after["descriptors"],
+               after["descriptors"] <= before["descriptors"])
     left = sum(after["connections"].values())
     judged.add("connections left", 0, left, left == 0)
     wrong, looked = unbalanced(samples)
