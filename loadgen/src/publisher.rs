@@ -352,11 +352,14 @@ impl Line {
             let mut record = record.borrow_mut();
             match heard {
                 Ok(subscribers) => record.acknowledged(&subscribers, handed),
-                Err(error) if survives && outage::is_one(&error) => {
-                    away.set(true);
+                Err(error) => {
                     record.unpublished.add(indices);
+                    if survives && outage::is_one(&error) {
+                        away.set(true);
+                    } else {
+                        record.fail(&error);
+                    }
                 }
-                Err(error) => record.fail(&error),
             }
             drop(permit);
         });
@@ -371,6 +374,8 @@ impl Line {
         let all = self.unanswered.acquire_many(UNANSWERED_MAX);
         if tokio::time::timeout(REDIS_PATIENCE, all).await.is_err() {
             let mut record = self.record.borrow_mut();
+            // Of what is not answered, the last of all, it is not known whether it took place.
+            record.reached = record.published + record.unpublished.count();
             record
                 .failure
                 .get_or_insert_with(|| "Redis did not answer at the end".to_owned());

@@ -29,7 +29,7 @@ pub(super) fn environment(result: &RunResult) -> Section {
             let unheard = Count(publisher.unheard);
             published += &format!("; {unheard} of them while no server was subscribed");
         }
-        if publisher.outages > 0 {
+        if publisher.unpublished > 0 {
             let (unpublished, outages) = (Count(publisher.unpublished), publisher.outages);
             published += &format!("; {unpublished} more not, for Redis went {outages} times");
         }

@@ -431,7 +431,7 @@ fn write_publisher(out: &mut String, report: &Report) -> fmt::Result {
             format_args!("{} of them unheard: {hint}", publisher.unheard),
         )?;
     }
-    if publisher.outages > 0 {
+    if publisher.unpublished > 0 {
         let (unpublished, outages) = (publisher.unpublished, publisher.outages);
         let what = format_args!("{unpublished} more not: Redis went {outages} times");
         line(out, "", what)?;
