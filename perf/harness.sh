@@ -57,22 +57,28 @@ on_cpu() {
 
 start_redis() {
     need redis-server 'redis-server (Debian)'
-    local port attempt
-    for attempt in 1 2 3 4 5; do
-        : >"$out/redis.log"
-        port=$((20000 + RANDOM % 12000)) # Below the ports that the kernel gives to clients.
-        on_cpu last redis-server --port "$port" --bind 127.0.0.1 --save '' --dir "$out" >"$out/redis.log" 2>&1 &
-        redis=$!
-        started+=("$redis")
-        redis_url=redis://127.0.0.1:$port
-        for _ in $(seq 50); do
-            # Ends where the port was another's.
-            kill -0 "$redis" 2>/dev/null || continue 2
-            grep -q 'Ready to accept' "$out/redis.log" && return
-            sleep 0.1
-        done
+    : >"$out/redis.log"
+    for _ in 1 2 3 4 5; do
+        # Below the ports that the kernel gives to clients.
+        ! start_redis_on $((20000 + RANDOM % 12000)) || return 0
     done
     fail "Redis did not start; see $out/redis.log"
+}
+
+# start_redis_on PORT: 1 where it ends at once, as where the port is another's.
+start_redis_on() {
+    local lines
+    lines=$(wc -l <"$out/redis.log")
+    on_cpu last redis-server --port "$1" --bind 127.0.0.1 --save '' --dir "$out" >>"$out/redis.log" 2>&1 &
+    redis=$!
+    started+=("$redis")
+    redis_url=redis://127.0.0.1:$1
+    for _ in $(seq 50); do
+        kill -0 "$redis" 2>/dev/null || return 1
+        ! tail -n "+$((lines + 1))" "$out/redis.log" | grep -q 'Ready to accept' || return 0
+        sleep 0.1
+    done
+    return 1
 }
 
 # start_engine [FLAG …]: on the Redis if there is one; else on the built-in feed if `feed` says which; else without a source.

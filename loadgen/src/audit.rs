@@ -6,8 +6,8 @@
 //!   opens after all clients have their answer to `subscribe`, so a value of the window was published
 //!   after every one of them was subscribed: it is owed to each, and it can't be a snapshot. What the
 //!   snapshots and the warm-up brought lies before the window and is neither sample nor delivery.
-//! * **Expected** of a pair (connection, symbol): all counters of the symbol that are of the window
-//!   ([`Expectation`]), whether or not the connection got anything, and to the end of the window also
+//! * **Expected** of a pair (connection, symbol): all counters of the symbol that are of the window and
+//!   were published ([`Expectation`]), whether or not the connection got anything, and to the end of the window also
 //!   when it was lost on the way. A connection that silently got nothing is thus found.
 //! * **Delivered**: distinct counters of the window that arrived until the grace time was over and the
 //!   server had answered our goodbye: as long as its account is open, too.
@@ -212,7 +212,8 @@ impl Audit {
                 if is_resumed {
                     continue;
                 }
-                let account = self.cells[pair.as_usize()].settle(range);
+                let unpublished = expectation.unpublished(symbol);
+                let account = self.cells[pair.as_usize()].settle(range, unpublished);
                 delivery.expected += account.expected;
                 delivery.delivered += account.delivered;
                 delivery.missing_in_gaps += account.missing_in_gaps;

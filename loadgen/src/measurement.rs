@@ -16,7 +16,7 @@ use crate::recorder::{Recorder, Times};
 use crate::schedule::Schedule;
 use crate::server_process::{ServerUse, growth_bytes_per_hour};
 use crate::timeline::Sample;
-use crate::verdict::{AuditBasis, ChurnFacts, Facts, StormFacts};
+use crate::verdict::{AuditBasis, ChurnFacts, Facts, StormFacts, percent};
 use crate::verify::{Verification, Verifier};
 use crate::window::Bounds;
 
@@ -183,8 +183,8 @@ impl Measurement {
                 Expectation::scheduled(schedule, &(record.before_window..record.published))
             }
             Some((schedule, record)) => {
-                let indices = schedule.indices(coordinated.bounds, record.published);
-                Expectation::scheduled(schedule, &indices)
+                let indices = schedule.indices(coordinated.bounds, record.reached);
+                Expectation::scheduled(schedule, &indices).without(schedule, &record.unpublished)
             }
             None => Expectation::observed(of_both().map(|records| records.audit.observed())),
         };
@@ -201,9 +201,11 @@ impl Measurement {
             recorder
         };
         let finality = || {
-            let all = published
-                .as_ref()
-                .map(|(schedule, record)| Expectation::scheduled(schedule, &(0..record.published)));
+            let all = published.as_ref().map(|(schedule, record)| {
+                let reached = record.reached.max(record.published);
+                Expectation::scheduled(schedule, &(0..reached))
+                    .without(schedule, &record.unpublished)
+            });
             let mut finality = Finality::default();
             for records in of_class(Class::Slow) {
                 if let Some(newest) = &records.newest {
@@ -330,6 +332,9 @@ impl Measurement {
                 .publisher
                 .as_ref()
                 .and_then(|record| record.demand_percent),
+            unpublished_percent: self.publisher.as_ref().map_or(0.0, |record| {
+                percent(record.unpublished.count(), record.reached)
+            }),
             publisher_failure: self
                 .publisher
                 .as_ref()

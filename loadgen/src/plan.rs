@@ -279,6 +279,8 @@ pub struct Targets {
     pub disorder_max: u64,
     /// Values that the server's own account does not explain, and notices that contradict it.
     pub unaccounted_max: u64,
+    /// Share of the publications that may fail to take place because Redis is away, in percent.
+    pub unpublished_percent_max: f64,
     /// Healthy connections that end early.
     pub lost_max: u64,
     /// Time until all who were cut hold the newest values again.

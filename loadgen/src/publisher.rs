@@ -19,9 +19,11 @@
 //! Pipelines without reply are bounded (`UNANSWERED_MAX`): beyond that Redis does not keep up, the
 //! publisher waits for it, and its lateness says so.
 //!
-//! The publications that Redis acknowledged are the record of what was published: the pipelines of one
-//! connection are answered in order, so that record is one number.
+//! The publications that Redis acknowledged are the record of what was published: all that had their turn
+//! but those of `unpublished`. In an open loop Redis may go and come back ([`outage`]): what is due
+//! meanwhile is not published, then or later. A closed loop ends with Redis.
 
+mod outage;
 mod timer;
 
 use std::cell::RefCell;
@@ -35,10 +37,11 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError};
+use redis::{Pipeline, RedisError};
 use tokio::sync::{Semaphore, oneshot};
 
+use self::outage::Access;
+pub use self::outage::Unpublished;
 use self::timer::Timer;
 use crate::clock::{self, UnixMicros};
 use crate::control::Control;
@@ -69,8 +72,14 @@ const STUCK: Duration = Duration::from_secs(1);
 /// What was published, and how punctually.
 #[derive(Clone, Debug, Default)]
 pub struct PublisherRecord {
-    /// Publications that Redis acknowledged: the first so many of the schedule.
+    /// Publications that Redis acknowledged.
     pub published: u64,
+    /// The first so many of the schedule had their turn; all of them are published or unpublished.
+    pub reached: u64,
+    /// Those that were due while Redis was away, or that it did not acknowledge before it went.
+    pub unpublished: Unpublished,
+    /// How often Redis went.
+    pub outages: u64,
     /// In a closed loop, those that were handed over before the measuring window.
     pub before_window: u64,
     /// How often a closed loop had to give up what was under way.
@@ -202,7 +211,7 @@ impl Publishing {
 
 /// The connection and what is needed to fill it.
 struct Line {
-    connection: MultiplexedConnection,
+    access: Access,
     channel: String,
     window: Option<NonZeroU32>,
     demand_before: Duration,
@@ -215,18 +224,8 @@ struct Line {
 
 impl Line {
     async fn open(load: Load, symbols: Symbols) -> Result<Self, PublisherError> {
-        let client = Client::open(load.redis_url.as_str())?;
-        // Replies have no deadline of their own: a late one is a measurement, not an error.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(REDIS_PATIENCE))
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(UNANSWERED_MAX as usize);
-        let mut connection = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
-        redis::cmd("PING").exec_async(&mut connection).await?;
         Ok(Self {
-            connection,
+            access: Access::open(&load.redis_url).await?,
             channel: load.channel,
             window: load.window,
             demand_before: clock::thread_demand(),
@@ -298,6 +297,13 @@ impl Line {
             if next >= until {
                 break;
             }
+            if self.access.is_away() {
+                self.await_redis(control).await;
+                let resumed = schedule.index_at(clock::now()).clamp(next, until);
+                self.record.borrow_mut().unpublished.add(next..resumed);
+                next = resumed;
+                continue;
+            }
             let now = clock::now();
             let due = schedule.index_at(now.plus(Duration::from_micros(1)));
             let end = due.min(until).min(next + u64::from(PIPELINE_MAX));
@@ -309,6 +315,7 @@ impl Line {
                 self.sleep_until(wake).await;
             }
         }
+        self.record.borrow_mut().reached = next;
     }
 
     async fn sleep_until(&self, wake: UnixMicros) {
@@ -337,11 +344,23 @@ impl Line {
                 lateness.record_micros(handed.micros_since(schedule.intended(index)));
             }
         }
-        let (mut connection, record) = (self.connection.clone(), self.record.clone());
+        let (mut connection, away) = self.access.connection();
+        let (record, survives) = (self.record.clone(), self.window.is_none());
         // Tasks are polled in the order of their spawning, and each hands over at its first poll.
         tokio_uring::spawn(async move {
             let heard = pipeline.query_async::<Vec<u64>>(&mut connection).await;
-            record.borrow_mut().answered(heard, handed);
+            let mut record = record.borrow_mut();
+            match heard {
+                Ok(subscribers) => record.acknowledged(&subscribers, handed),
+                Err(error) => {
+                    record.unpublished.add(indices);
+                    if survives && outage::is_one(&error) {
+                        away.set(true);
+                    } else {
+                        record.fail(&error);
+                    }
+                }
+            }
             drop(permit);
         });
     }
@@ -355,6 +374,8 @@ impl Line {
         let all = self.unanswered.acquire_many(UNANSWERED_MAX);
         if tokio::time::timeout(REDIS_PATIENCE, all).await.is_err() {
             let mut record = self.record.borrow_mut();
+            // Of what is not answered, the last of all, it is not known whether it took place.
+            record.reached = record.published + record.unpublished.count();
             record
                 .failure
                 .get_or_insert_with(|| "Redis did not answer at the end".to_owned());
@@ -364,19 +385,17 @@ impl Line {
 }
 
 impl PublisherRecord {
-    fn answered(&mut self, heard: Result<Vec<u64>, RedisError>, handed: UnixMicros) {
-        match heard {
-            // After a failure, later acknowledgements would no longer be the *first* so many.
-            Ok(subscribers) if self.failure.is_none() => {
-                self.published += subscribers.len() as u64;
-                self.unheard += subscribers.iter().filter(|&&count| count == 0).count() as u64;
-                self.round_trip.record(clock::now().since(handed));
-            }
-            Ok(_) => {}
-            Err(error) => {
-                self.failure
-                    .get_or_insert_with(|| format!("Redis: {error}"));
-            }
+    fn acknowledged(&mut self, subscribers: &[u64], handed: UnixMicros) {
+        // After a failure, later acknowledgements would no longer be of the *first* so many.
+        if self.failure.is_none() {
+            self.published += subscribers.len() as u64;
+            self.unheard += subscribers.iter().filter(|&&count| count == 0).count() as u64;
+            self.round_trip.record(clock::now().since(handed));
         }
+    }
+
+    fn fail(&mut self, error: &RedisError) {
+        self.failure
+            .get_or_insert_with(|| format!("Redis: {error}"));
     }
 }

@@ -74,7 +74,7 @@ impl Scenario {
             Self::Storm => {
                 "--connections 1000 --connect-rate 20000 --connect-concurrency 1000 --duration 40s --storm-after 5s --max-recovery 30s"
             }
-            Self::Soak => "--connections 1000 --duration 1h --max-growth 4MB",
+            Self::Soak => "--connections 1000 --duration 1h --max-growth 4MB --max-unpublished 10%",
             Self::Mixed => {
                 "--connections 1000 --symbols 1000 --symbols-per-client 10 --zipf 1.0 --duration 30s"
             }

@@ -121,6 +121,8 @@ pub struct Facts {
     pub publisher_late_p99: Option<Duration>,
     /// Busiest publisher thread.
     pub publisher_demand_percent: Option<f64>,
+    /// What Redis did not take, of all that was due to it.
+    pub unpublished_percent: f64,
     /// Why the publisher stopped before its time.
     pub publisher_failure: Option<String>,
 }

@@ -85,12 +85,12 @@ impl Cell {
         counter.saturating_sub(u64::from(u32::try_from(behind).unwrap_or(0)))
     }
 
-    /// What arrived of `range`.
+    /// What arrived of `range`, of which so many counters were `unpublished`, so not due.
     ///
     /// More than expected can arrive when a publication was never acknowledged to us and therefore not
     /// expected; the surplus must not make up for another pair's loss.
-    pub(super) fn settle(&self, range: CounterRange) -> Account {
-        let expected = range.count();
+    pub(super) fn settle(&self, range: CounterRange, unpublished: u64) -> Account {
+        let expected = range.count() - unpublished;
         let delivered = u64::from(self.delivered).min(expected);
         let missing = expected - delivered;
         let behind = if self.seen == 0 {
@@ -150,10 +150,11 @@ mod tests {
             assert_eq!(cell.handle_counter(counter), Step::Ahead);
         }
         assert_eq!(cell.handle_counter(edge), Step::Again);
-        let account = cell.settle(CounterRange {
+        let range = CounterRange {
             first: edge - 2,
             last: edge + 5,
-        });
+        };
+        let account = cell.settle(range, 0);
         assert_eq!((account.delivered, account.missing_at_end), (6, 2));
     }
 
@@ -163,8 +164,10 @@ mod tests {
         (1..=9).for_each(|counter| {
             cell.handle_counter(counter);
         });
-        let account = cell.settle(CounterRange { first: 1, last: 5 });
+        let account = cell.settle(CounterRange { first: 1, last: 5 }, 0);
         assert_eq!((account.expected, account.delivered), (5, 5));
+        let account = cell.settle(CounterRange { first: 1, last: 12 }, 2);
+        assert_eq!((account.expected, account.missing_at_end), (10, 1));
     }
 
     proptest! {
@@ -184,7 +187,7 @@ mod tests {
                 };
                 prop_assert_eq!(cell.handle_counter(counter), expected);
             }
-            let account = cell.settle(CounterRange { first: 0, last: 59 });
+            let account = cell.settle(CounterRange { first: 0, last: 59 }, 0);
             let at_end = model.last().map_or(60, |newest| 59 - newest);
             prop_assert_eq!(account.delivered, model.len() as u64);
             prop_assert_eq!(account.missing_at_end, at_end);

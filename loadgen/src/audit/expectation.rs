@@ -14,6 +14,7 @@
 
 use std::ops::Range;
 
+use crate::publisher::Unpublished;
 use crate::schedule::{CounterRange, Schedule};
 use crate::symbols::SymbolIndex;
 use crate::window::Place;
@@ -23,6 +24,9 @@ use crate::window::Place;
 pub struct Expectation {
     /// `None` where nothing is owed.
     ranges: Vec<Option<CounterRange>>,
+    /// Counters within these ranges, neither first nor last, that were never published; empty where
+    /// there is none of any symbol.
+    unpublished: Vec<u64>,
 }
 
 impl Expectation {
@@ -34,7 +38,23 @@ impl Expectation {
             ranges: symbols
                 .map(|symbol| schedule.counters(symbol, indices))
                 .collect(),
+            unpublished: Vec::new(),
         }
+    }
+
+    /// The same without the publications that did not take place.
+    #[must_use]
+    pub fn without(mut self, schedule: &Schedule, unpublished: &Unpublished) -> Self {
+        let gaps = unpublished.ranges();
+        if gaps.is_empty() {
+            return self;
+        }
+        let symbols = (0..schedule.symbol_count()).map(SymbolIndex);
+        for (symbol, owed) in symbols.zip(&mut self.ranges) {
+            let gaps = gaps.iter().filter_map(|gap| schedule.counters(symbol, gap));
+            self.unpublished.push(leave_out(owed, gaps));
+        }
+        self
     }
 
     /// From what all threads saw of a feed.
@@ -52,7 +72,10 @@ impl Expectation {
             .flat_map(|feed| &feed.symbols)
             .map(ObservedSymbol::range)
             .collect();
-        Self { ranges }
+        Self {
+            ranges,
+            unpublished: Vec::new(),
+        }
     }
 
     /// By symbol index.
@@ -67,11 +90,45 @@ impl Expectation {
         self.ranges.get(symbol.as_usize()).copied().flatten()
     }
 
+    /// Counters within [`Self::range`] that were never published.
+    #[must_use]
+    pub fn unpublished(&self, symbol: SymbolIndex) -> u64 {
+        let count = self.unpublished.get(symbol.as_usize());
+        count.copied().unwrap_or(0)
+    }
+
     /// Values owed to a connection that asked for all symbols.
     #[must_use]
     pub fn per_connection(&self) -> u64 {
-        self.ranges.iter().flatten().map(CounterRange::count).sum()
+        let whole: u64 = self.ranges.iter().flatten().map(CounterRange::count).sum();
+        whole - self.unpublished.iter().sum::<u64>()
     }
+}
+
+/// Ends what is owed with a counter that is in no gap, for that is what clients must end on; `gaps` ascend.
+/// Returns how many counters before it are in one.
+fn leave_out(
+    owed: &mut Option<CounterRange>,
+    gaps: impl DoubleEndedIterator<Item = CounterRange>,
+) -> u64 {
+    let mut within = 0;
+    for gap in gaps.rev() {
+        let Some(range) = owed.as_mut() else {
+            break;
+        };
+        let (first, last) = (gap.first.max(range.first), gap.last.min(range.last));
+        if first > last {
+            continue;
+        }
+        if last < range.last {
+            within += last - first + 1;
+        } else if first > range.first {
+            range.last = first - 1;
+        } else {
+            *owed = None;
+        }
+    }
+    within
 }
 
 /// What the connections of a thread saw of a feed that publishes on its own.
@@ -169,7 +226,12 @@ fn either<T>(a: Option<T>, b: Option<T>, join: impl FnOnce(T, T) -> T) -> Option
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+    use std::time::Duration;
+
     use super::*;
+    use crate::clock::UnixMicros;
+    use crate::schedule::Pace;
 
     fn check(before: &[u64], within: &[u64], after: &[u64], expected: Option<(u64, u64)>) {
         let feed = |counters: &[u64], place| {
@@ -187,6 +249,43 @@ mod tests {
         ];
         let range = expected.map(|(first, last)| CounterRange { first, last });
         assert_eq!(Expectation::observed(&feeds).ranges(), [range]);
+    }
+
+    /// The first 10 publications of a schedule of 20, without those from the first to before the second
+    /// number of each gap: the last counter owed of each symbol, and the values owed of all.
+    fn check_gaps(symbol_count: u16, gaps: &[(u64, u64)], last: &[Option<u64>], owed: u64) {
+        let pace = Pace {
+            rate_per_second: NonZeroU64::new(10).unwrap(),
+            burst: NonZeroU64::MIN,
+            symbol_count,
+        };
+        let schedule = Schedule::new(UnixMicros::new(1), Duration::from_secs(2), pace);
+        let mut unpublished = Unpublished::default();
+        for &(from, until) in gaps {
+            unpublished.add(from..until);
+        }
+        let expectation =
+            Expectation::scheduled(&schedule, &(0..10)).without(&schedule, &unpublished);
+        let ranges = expectation.ranges().iter();
+        let found: Vec<_> = ranges.map(|range| range.map(|range| range.last)).collect();
+        assert_eq!(found, last, "{gaps:?}");
+        assert_eq!(expectation.per_connection(), owed, "{gaps:?}");
+    }
+
+    #[test]
+    fn what_was_not_published_is_not_owed() {
+        check_gaps(1, &[], &[Some(10)], 10);
+        check_gaps(1, &[(2, 4), (5, 6)], &[Some(10)], 7);
+        check_gaps(1, &[(0, 2), (3, 4)], &[Some(10)], 7);
+        check_gaps(1, &[(3, 4), (8, 15)], &[Some(8)], 7);
+        check_gaps(1, &[(0, 20)], &[None], 0);
+    }
+
+    #[test]
+    fn a_symbol_ends_on_its_newest_published_counter() {
+        // Of two symbols in turn, only the first is published between the gaps, as its counter 3.
+        check_gaps(2, &[(2, 4), (5, 10)], &[Some(3), Some(1)], 3);
+        check_gaps(2, &[(0, 4), (5, 10)], &[Some(3), None], 1);
     }
 
     #[test]

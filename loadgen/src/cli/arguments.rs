@@ -261,6 +261,10 @@ pub struct Arguments {
     )]
     pub max_unaccounted: u64,
 
+    /// At most so many percent of the values are not published because Redis is away.
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent, help_heading = "Targets")]
+    pub max_unpublished: f64,
+
     /// After --storm-after, all hold the newest values again within this time.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration, help_heading = "Targets")]
     pub max_recovery: Duration,

@@ -90,6 +90,7 @@ impl Arguments {
                 established_percent_min: self.min_established,
                 disorder_max: self.max_disorder,
                 unaccounted_max: self.max_unaccounted,
+                unpublished_percent_max: self.max_unpublished,
                 lost_max: self.max_lost,
                 recovery_max: self.max_recovery,
                 connection_bytes_max: self.max_connection_bytes,

@@ -29,6 +29,10 @@ pub(super) fn environment(result: &RunResult) -> Section {
             let unheard = Count(publisher.unheard);
             published += &format!("; {unheard} of them while no server was subscribed");
         }
+        if publisher.unpublished > 0 {
+            let (unpublished, outages) = (Count(publisher.unpublished), publisher.outages);
+            published += &format!("; {unpublished} more not, for Redis went {outages} times");
+        }
         if publisher.given_up > 0 {
             let given_up = Count(publisher.given_up);
             published += &format!("; given up waiting for them {given_up} times");

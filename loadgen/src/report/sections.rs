@@ -213,6 +213,9 @@ pub struct ThroughputReport {
 pub struct PublisherReport {
     pub(crate) published: u64,
     pub(crate) unheard: u64,
+    /// Not published because Redis was away, and how often it went.
+    pub(crate) unpublished: u64,
+    pub(crate) outages: u64,
     pub(crate) failure: Option<String>,
     /// In a closed loop: how often what was under way was given up.
     pub(crate) given_up: u64,
@@ -391,6 +394,8 @@ impl PublisherReport {
         Self {
             published: record.published,
             unheard: record.unheard,
+            unpublished: record.unpublished.count(),
+            outages: record.outages,
             failure: record.failure.clone(),
             given_up: record.given_up,
             demand_percent: record.demand_percent,

@@ -431,6 +431,11 @@ fn write_publisher(out: &mut String, report: &Report) -> fmt::Result {
             format_args!("{} of them unheard: {hint}", publisher.unheard),
         )?;
     }
+    if publisher.unpublished > 0 {
+        let (unpublished, outages) = (publisher.unpublished, publisher.outages);
+        let what = format_args!("{unpublished} more not: Redis went {outages} times");
+        line(out, "", what)?;
+    }
     if publisher.given_up > 0 {
         let count = publisher.given_up;
         let what = "a second without progress; what was under way counts as lost";

@@ -171,6 +171,10 @@ pub struct Publisher {
     pub published: u64,
     /// The part that no server heard.
     pub unheard: u64,
+    /// Values that were due while Redis was away, and not published.
+    pub unpublished: u64,
+    /// How often it went.
+    pub outages: u64,
     /// Why it ended early.
     pub failure: Option<String>,
     /// In a closed loop: how often what was under way was given up.

@@ -24,6 +24,12 @@ impl Spoilers {
         let late = late.map(|late| {
             format!("the publisher was late: p99 {late:?}, tolerated {lateness_max:?}")
         });
+        let unpublished = (facts.unpublished_percent > targets.unpublished_percent_max).then(|| {
+            format!(
+                "Redis was away: {:.1} % of the values were not published, tolerated {} % (--max-unpublished)",
+                facts.unpublished_percent, targets.unpublished_percent_max
+            )
+        });
         let demand = facts
             .receive_demand_percent_max
             .filter(|&demand| demand > DEMAND_MAX_PERCENT);
@@ -56,7 +62,7 @@ impl Spoilers {
                 )
             });
         Self {
-            publisher: failed.or(late),
+            publisher: failed.or(unpublished).or(late),
             limit: busy.clone().or(publishing),
             receiver: busy.or(slow).or(stalled),
         }

@@ -8,6 +8,7 @@ const TARGETS: Targets = Targets {
     established_percent_min: 100.0,
     disorder_max: 0,
     unaccounted_max: 0,
+    unpublished_percent_max: 0.0,
     lost_max: 0,
     recovery_max: Duration::from_secs(30),
     connection_bytes_max: None,
@@ -52,6 +53,7 @@ fn good() -> Facts {
         receive_turn_p99: Some(Duration::from_millis(50)),
         publisher_late_p99: Some(Duration::from_millis(50)),
         publisher_demand_percent: Some(95.0),
+        unpublished_percent: 0.0,
         publisher_failure: None,
     }
 }
@@ -176,6 +178,7 @@ fn a_publisher_that_was_not_punctual_leaves_no_verdict() {
         "M??MMMM",
         3,
     );
+    check(|facts| facts.unpublished_percent = 0.1, "M??MMMM", 3);
     check(
         |facts| facts.publisher_failure = Some("gone".to_owned()),
         "M??MMMM",
