@@ -57,6 +57,54 @@ fn masks_belong_to_clients() {
 }
 
 #[test]
+fn a_beginning_that_is_wrong_is_refused_as_it_is() {
+    let begun = vec![TEXT_FRAGMENT, 0x80, 0, 0, 0, 0];
+    for (before, beginning, expected) in [
+        (None, vec![0xf1], FrameError::ReservedBits),
+        (None, vec![0xf1, 0x80], FrameError::ReservedBits),
+        (None, vec![0x83], FrameError::ReservedOpcode),
+        (None, vec![0x8b, 0x80], FrameError::ReservedOpcode),
+        (None, vec![TEXT, 5], FrameError::NotMasked),
+        (None, vec![TEXT, 126], FrameError::NotMasked),
+        (None, vec![PING & 0x7f], FrameError::ControlFragmented),
+        (None, vec![PING, 0x80 | 126], FrameError::ControlTooLong),
+        (None, vec![PING, 0x80 | 127, 0], FrameError::ControlTooLong),
+        (None, vec![FRAGMENT], FrameError::NothingToContinue),
+        (Some(&begun), vec![TEXT], FrameError::MessageUnfinished),
+        // Of at most 100 bytes.
+        (None, vec![TEXT, 0x80 | 101], FrameError::MessageTooLarge),
+        (None, vec![TEXT, 0x80 | 126], FrameError::MessageTooLarge),
+        (
+            None,
+            vec![TEXT, 0x80 | 126, 0, 100],
+            FrameError::LengthNotMinimal,
+        ),
+        (
+            None,
+            [&[TEXT, 0x80 | 127, 0x80][..], &[0; 7]].concat(),
+            FrameError::LengthTopBit,
+        ),
+    ] {
+        let frames: Vec<_> = before.cloned().into_iter().chain([beginning]).collect();
+        assert_eq!(
+            decode(PeerRole::Client, &frames),
+            Err(expected),
+            "{frames:?}"
+        );
+    }
+    for beginning in [
+        vec![TEXT],
+        vec![TEXT, 0x80 | 100],
+        vec![TEXT, 0x80 | 100, 0, 0, 0],
+        vec![PING],
+        vec![CLOSE, 0x80 | 125],
+    ] {
+        assert_eq!(decode(PeerRole::Client, &[beginning]), Ok(Vec::new()));
+    }
+    assert_eq!(decode(PeerRole::Server, &[vec![TEXT]]), Ok(Vec::new()));
+}
+
+#[test]
 fn reserved_bits_and_opcodes() {
     for bit in [0x40, 0x20, 0x10] {
         check(

@@ -20,7 +20,7 @@ use crate::{
 /// the same buffer, behind the message so far, and are cut off again.
 ///
 /// After an error the connection has to be closed; the decoder is of no further use.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FrameDecoder {
     /// Payload bytes of the open frame that are still to come; 0 while none is open.
     payload_left: usize,
@@ -87,7 +87,10 @@ impl FrameDecoder {
                     Some((header, payload_len)) => {
                         self.open_frame(&header, payload_len, message.len())?
                     }
-                    None => return Ok(None),
+                    None => {
+                        self.judge_beginning(message.len())?;
+                        return Ok(None);
+                    }
                 },
             };
             self.read_payload(input, message, frame)?;
@@ -127,19 +130,37 @@ impl FrameDecoder {
             *input = rest;
         };
         self.header_len = 0;
-        let bytes = self.header.get(..header_len).unwrap_or_default();
-        // A slice knows no other error than an opcode without a meaning, and these bytes are
-        // complete, so `None` does not occur.
-        let Ok(Some((header, payload_len))) = FrameHeader::parse(&mut Cursor::new(bytes)) else {
-            return Err(FrameError::ReservedOpcode);
-        };
-        if payload_len > i64::MAX as u64 {
-            return Err(FrameError::LengthTopBit);
+        parse_header(self.header.get(..header_len).unwrap_or_default()).map(Some)
+    }
+
+    /// Judges a header that is not complete as if the least followed that may follow: a peer that stops after a wrong
+    /// byte is not waited for.
+    fn judge_beginning(&self, message_len: usize) -> Result<(), FrameError> {
+        let present = usize::from(self.header_len);
+        if present == 0 {
+            return Ok(());
         }
-        if header.len(payload_len) != header_len {
-            return Err(FrameError::LengthNotMinimal);
+        let mut trial = self.clone();
+        if present == 1 {
+            trial.header[1] = match self.peer {
+                PeerRole::Client => 0x80,
+                PeerRole::Server => 0,
+            };
+            trial.header_len = 2;
         }
-        Ok(Some((header, payload_len)))
+        let header_len = trial.header_bytes_wanted();
+        // Lengths of 2 and 8 bytes are for what does not fit in less (RFC 6455 section 5.2).
+        match trial.header[1] & 0x7f {
+            126 if present < 4 => trial.header[2..4].copy_from_slice(&126_u16.to_be_bytes()),
+            127 if present < 10 => {
+                trial.header[2..10].copy_from_slice(&65_536_u64.to_be_bytes());
+            }
+            _ => {}
+        }
+        let (header, payload_len) =
+            parse_header(trial.header.get(..header_len).unwrap_or_default())?;
+        trial.open_frame(&header, payload_len, message_len)?;
+        Ok(())
     }
 
     /// How long the header is, as far as its first bytes tell.
@@ -293,6 +314,22 @@ impl FrameDecoder {
             }
         }
     }
+}
+
+/// Reads a whole header.
+fn parse_header(bytes: &[u8]) -> Result<(FrameHeader, u64), FrameError> {
+    // A slice knows no other error than an opcode without a meaning, and these bytes are
+    // complete, so `None` does not occur.
+    let Ok(Some((header, payload_len))) = FrameHeader::parse(&mut Cursor::new(bytes)) else {
+        return Err(FrameError::ReservedOpcode);
+    };
+    if payload_len > i64::MAX as u64 {
+        return Err(FrameError::LengthTopBit);
+    }
+    if header.len(payload_len) != bytes.len() {
+        return Err(FrameError::LengthNotMinimal);
+    }
+    Ok((header, payload_len))
 }
 
 /// Who sends the frames that are decoded.
