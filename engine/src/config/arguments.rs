@@ -150,7 +150,7 @@ struct Arguments {
     /// Take updates from the master that Redis Sentinel names [default: none]
     ///
     /// Addresses of sentinels: a:26379,b:26379,c:26379; the port may be left out. They are
-    /// asked before each connection and every 2s, until one answers. Needs --redis-master.
+    /// all asked before each connection and every 2s; the newest answer counts. Needs --redis-master.
     /// User, password and database come from --redis-url, whose server is not used; it may
     /// be left out. Sentinels with a password of their own are not supported.
     #[arg(

@@ -5,7 +5,7 @@ use std::fmt;
 /// Where to ask for a master that may become another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sentinels {
-    /// Hosts and ports, at least one; asked in this order until one answers.
+    /// Hosts and ports, at least one; all are asked, and of equal answers the first counts.
     pub addresses: Vec<(String, u16)>,
     /// What they call the master.
     pub master: String,

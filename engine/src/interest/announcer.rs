@@ -77,8 +77,9 @@ impl Announcer {
 
     /// Returns after the last word, which `stop` asks for.
     async fn serve_connection(&mut self, stop: &Stop, is_away: &mut bool) -> Result<(), Failure> {
-        let mut connection = CommandConnection::open(&self.servers).await?;
+        // Counted before: a move while it is opened may have left it with the former master.
         let moves = self.servers.moves();
+        let mut connection = CommandConnection::open(&self.servers).await?;
         self.announced(Announced::forget);
         loop {
             if self.servers.moves() != moves {

@@ -49,6 +49,10 @@ const SCENARIOS: &[Scenario] = &[
     ("killed_then_frozen", redis_stops::killed_then_frozen),
     ("the_master_dies", the_master_changes::the_master_dies),
     (
+        "a_sentinel_that_is_behind_is_not_believed",
+        the_master_changes::a_sentinel_that_is_behind_is_not_believed,
+    ),
+    (
         "the_sentinels_name_another_master",
         the_master_changes::the_sentinels_name_another_master,
     ),

@@ -21,6 +21,11 @@ struct Sentinel {
 
 impl Sentinel {
     fn watching(master: u16, quorum: u8) -> Self {
+        Self::since(0, master, quorum)
+    }
+
+    /// One whose configuration is of this epoch.
+    fn since(epoch: u64, master: u16, quorum: u8) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("sentinel.conf");
         let (child, port) = until("a sentinel has a port", || {
@@ -28,7 +33,8 @@ impl Sentinel {
             let port = free.local_addr().unwrap().port();
             let settings = format!(
                 "port {port}\nbind 127.0.0.1\nsentinel monitor {MASTER} 127.0.0.1 {master} {quorum}\n\
-                 sentinel down-after-milliseconds {MASTER} 500\nsentinel failover-timeout {MASTER} 3000\n"
+                 sentinel down-after-milliseconds {MASTER} 500\nsentinel failover-timeout {MASTER} 3000\n\
+                 sentinel config-epoch {MASTER} {epoch}\n"
             );
             std::fs::write(&path, settings).unwrap();
             drop(free);
@@ -152,6 +158,27 @@ pub(crate) fn the_master_dies() {
     audit.read_news(&mut client, "up");
     measured("master killed, told up again", killed.elapsed());
     all_goes_through(&replica, &engine, &mut client, &mut audit);
+}
+
+/// One sentinel is cut off from the others together with the former master, which we can reach.
+pub(crate) fn a_sentinel_that_is_behind_is_not_believed() {
+    let (old, mut new) = (RedisServer::start(), RedisServer::start());
+    let behind = Sentinel::since(3, old.port, 1);
+    let ahead = Sentinel::since(4, new.port, 1);
+    let engine = engine(&[behind.port, ahead.port]);
+    let mut client = engine.subscriber(&[SYMBOL]);
+    let mut audit = Audit::default();
+    all_goes_through(&new, &engine, &mut client, &mut audit);
+    assert!(
+        !Publisher::to(&old).publish().1,
+        "nobody listens to the old one"
+    );
+    // Without the one that knows better nothing is known of the new master but that it answers.
+    drop(ahead);
+    new.kill();
+    audit.read_news(&mut client, "down");
+    audit.read_news(&mut client, "up");
+    all_goes_through(&old, &engine, &mut client, &mut audit);
 }
 
 /// The old master lives and is still one, for those that it can hear.

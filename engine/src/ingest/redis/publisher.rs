@@ -89,8 +89,9 @@ impl RedisPublisher {
             }
             *slot = None;
         }
-        let connection = CommandConnection::open(&self.servers).await?;
+        // Counted before: a move while it is opened may have left it with the former master.
         let moves = self.servers.moves();
+        let connection = CommandConnection::open(&self.servers).await?;
         Ok(slot
             .insert(Connected { connection, moves })
             .connection

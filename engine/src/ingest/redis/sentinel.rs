@@ -1,8 +1,8 @@
 //! Finds the master that Redis Sentinel has chosen.
 //!
-//! * Asked before each connection, one sentinel after the other, each for a bounded time; the one that answered last
-//!   is asked first, so that a dead one costs its time once.
-//! * What a sentinel says may be old, so the server itself is asked for its role before it is used.
+//! * All sentinels are asked at once before each connection, for a bounded time, and the one whose configuration is the
+//!   newest is believed: one that is cut off from the others goes on naming the former master.
+//! * What they say may be old, so the server itself is asked for its role before it is used.
 //! * While a connection stands the sentinels are asked again every few seconds: a master that they can't reach, but we
 //!   can, knows nothing of its successor. What it was sent in that time is lost to all others.
 //!
@@ -10,8 +10,10 @@
 //! come sooner than the next question, but not when they are lost.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::aio::ConnectionLike as _;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, RedisError,
@@ -22,7 +24,8 @@ use tokio::time::sleep;
 use super::commands::CommandConnection;
 use crate::config::Sentinels;
 
-/// For a sentinel to accept, and again to answer. Of three, two may be dead, and a publication still has its time.
+/// For a sentinel to accept, and again for each of its two answers. They are asked at once, so a dead one costs this
+/// much, and a publication still has its time.
 const STEP_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// The longest wait between two attempts to find a master that answers. A failover takes a moment, of which nobody knows
@@ -36,9 +39,7 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct MasterFinder {
     sentinels: Sentinels,
-    /// Which of them answered last.
-    preferred: Cell<usize>,
-    master: RefCell<Option<ConnectionAddr>>,
+    master: RefCell<Option<Named>>,
     /// How often the master became another one.
     moves: Cell<u64>,
 }
@@ -47,31 +48,38 @@ impl MasterFinder {
     pub(super) fn new(sentinels: Sentinels) -> Self {
         Self {
             sentinels,
-            preferred: Cell::new(0),
             master: RefCell::default(),
             moves: Cell::new(0),
         }
     }
 
-    /// The master's address, by the first sentinel that knows it.
+    /// The master's address, by the sentinel with the newest configuration; of equals by the first.
     ///
     /// # Errors
-    /// Of the last one asked: it can't be reached, or does not know the name. Ask again later.
+    /// No sentinel can be reached and knows the name: the error of the last. Ask again later.
     pub(super) async fn find(&self) -> Result<ConnectionAddr, RedisError> {
-        let addresses = &self.sentinels.addresses;
-        let first = self.preferred.get();
+        let addresses = self.sentinels.addresses.iter();
+        let answers = join_all(addresses.map(|address| self.ask(address))).await;
+        let mut found: Option<Named> = None;
         let mut failure = RedisError::from((ErrorKind::EmptySentinelList, "no sentinel is known"));
-        for index in (first..addresses.len()).chain(0..first) {
-            match self.ask(&addresses[index]).await {
-                Ok(master) => {
-                    self.preferred.set(index);
-                    self.note(&master);
-                    return Ok(master);
+        for answer in answers {
+            match answer {
+                Ok(named) => {
+                    if found.as_ref().is_none_or(|best| named.epoch > best.epoch) {
+                        found = Some(named);
+                    }
                 }
                 Err(error) => failure = error,
             }
         }
-        Err(failure)
+        Ok(self.choose(found.ok_or(failure)?))
+    }
+
+    /// The master that was found can't be used: from now on anybody is believed who names another.
+    pub(super) fn doubt(&self) {
+        if let Some(known) = self.master.borrow_mut().as_mut() {
+            known.epoch = 0;
+        }
     }
 
     /// Returns when the sentinels name another master than this one. Silence changes nothing.
@@ -89,15 +97,23 @@ impl MasterFinder {
         self.moves.get()
     }
 
-    fn note(&self, found: &ConnectionAddr) {
+    /// What was known stays while only those answer that are behind.
+    fn choose(&self, found: Named) -> ConnectionAddr {
         let mut master = self.master.borrow_mut();
-        if master.as_ref().is_some_and(|known| known != found) {
-            self.moves.set(self.moves.get() + 1);
+        match master.as_mut() {
+            Some(known) if known.epoch > found.epoch => known.address.clone(),
+            Some(known) => {
+                if known.address != found.address {
+                    self.moves.set(self.moves.get() + 1);
+                }
+                *known = found;
+                known.address.clone()
+            }
+            None => master.insert(found).address.clone(),
         }
-        *master = Some(found.clone());
     }
 
-    async fn ask(&self, (host, port): &(String, u16)) -> Result<ConnectionAddr, RedisError> {
+    async fn ask(&self, (host, port): &(String, u16)) -> Result<Named, RedisError> {
         let options = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(STEP_TIMEOUT))
             .set_response_timeout(Some(STEP_TIMEOUT));
@@ -117,8 +133,27 @@ impl MasterFinder {
                 "the sentinel monitors no master of the name in --redis-master",
             ))
         })?;
-        Ok(ConnectionAddr::Tcp(host, port))
+        // The address comes first: in a failover it is the successor's as soon as there is one, and only the sentinel
+        // that leads it knows. With the successor the epoch goes up.
+        let state: HashMap<String, String> = redis::cmd("SENTINEL")
+            .arg("master")
+            .arg(&self.sentinels.master)
+            .query_async(&mut connection)
+            .await?;
+        let epoch = state.get("config-epoch").and_then(|text| text.parse().ok());
+        Ok(Named {
+            address: ConnectionAddr::Tcp(host, port),
+            epoch: epoch.unwrap_or(0),
+        })
     }
+}
+
+/// What one sentinel says.
+#[derive(Debug)]
+struct Named {
+    address: ConnectionAddr,
+    /// Of its configuration: it goes up with each failover.
+    epoch: u64,
 }
 
 /// Whether the server on this connection is a master.

@@ -45,8 +45,13 @@ impl RedisServers {
     pub(super) async fn candidate(&self, attempt: usize) -> Result<ConnectionAddr, RedisError> {
         if let Some(finder) = &self.finder {
             let master = finder.find().await?;
-            CommandConnection::open_master(self, master.clone()).await?;
-            return Ok(master);
+            return match CommandConnection::open_master(self, master.clone()).await {
+                Ok(_) => Ok(master),
+                Err(error) => {
+                    finder.doubt();
+                    Err(error)
+                }
+            };
         }
         let mut candidates = self.candidates();
         let index = attempt % candidates.len();
