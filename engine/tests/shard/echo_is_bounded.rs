@@ -170,3 +170,27 @@ fn a_drain_ends_it_with_1012() {
     assert_eq!(received[0], 0x88, "{received:?}");
     assert_eq!(received[2..4], 1012u16.to_be_bytes());
 }
+
+#[test]
+fn a_drain_lets_an_answer_end_before_its_1012() {
+    let mut world = World::new();
+    let client = echo_client(&mut world);
+    let payload = vec![b'x'; 3 * ECHO_PIECE_BYTES];
+    world.driver.client_mut(client).room = 1_000;
+    world
+        .driver
+        .client_sends(client, &masked(MaskedOpcode::Binary, &payload));
+    world.driver.run();
+    let now = world.driver.now();
+    world.driver.shard_mut().handle_drain(1_000_000, now);
+    let expected = echoed(&payload);
+    for _ in 0..10 {
+        world.driver.advance_ms(100);
+        world.driver.client_mut(client).room = ECHO_PIECE_BYTES;
+    }
+    let received = &world.driver.client(client).received;
+    assert!(received.starts_with(&expected));
+    let close = &received[expected.len()..];
+    assert_eq!(close[0], 0x88, "{close:?}");
+    assert_eq!(close[2..4], 1012u16.to_be_bytes());
+}

@@ -96,6 +96,11 @@ impl Shard {
             return;
         }
         if connection.is_echo() {
+            if connection.is_answering() || connection.outbound.is_some() {
+                // The close frame follows what is on its way.
+                self.connections[slot as usize].leaving = true;
+                return;
+            }
             return self.finish_sending_away(slot);
         }
         let pace_ms = self.drain.map_or(0, |drain| drain.pace_ns / 1_000_000);

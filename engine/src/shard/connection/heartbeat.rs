@@ -18,8 +18,12 @@ const TICK_NS: u64 = HEARTBEAT_INTERVAL_MS as u64 * 1_000_000 / TICKS as u64;
 /// Ticks that are made up for. Older ones are left out: their clients would be pinged twice in a row, and the second
 /// time be found silent.
 const LATE_TICKS_MAX: u64 = TICKS as u64 / 2;
-/// A session that is younger has just shown that it lives; its first ping comes with the next round.
-const YOUNG_US: i64 = HEARTBEAT_INTERVAL_MS as i64 * 1_000 / 4;
+/// A session whose turn comes within so many ticks of its opening has just shown that it lives; its first ping comes
+/// with the next round.
+const YOUNG_TICKS: u64 = TICKS as u64 / 4;
+/// Such a session's count of missed heartbeats.
+const YOUNG: u8 = u8::MAX;
+const _: () = assert!(HEARTBEATS_MISSED_MAX < YOUNG);
 /// Slots up to which the next ping is looked for; with more there is one at nearly every tick.
 const SEARCHED_SLOTS_MAX: u32 = 256;
 
@@ -57,6 +61,9 @@ impl Shard {
         let heartbeats = &mut self.heartbeats;
         heartbeats.next_tick = heartbeats.next_tick.max(now.monotonic_ns / TICK_NS);
         let tick = heartbeats.tick_of(slot);
+        if tick - heartbeats.next_tick < YOUNG_TICKS {
+            self.connections[slot as usize].heartbeats_missed = YOUNG;
+        }
         heartbeats.due_tick = Some(heartbeats.due_tick.map_or(tick, |due| due.min(tick)));
     }
 
@@ -70,7 +77,7 @@ impl Shard {
         for tick in first..=now_tick {
             let first = low_bits(tick).wrapping_mul(STRIDE_INVERSE) % TICKS;
             for slot in (first..self.slots()).step_by(TICKS as usize) {
-                self.heartbeat(slot, now);
+                self.heartbeat(slot);
             }
         }
         self.heartbeats.next_tick = now_tick + 1;
@@ -88,14 +95,13 @@ impl Shard {
     }
 
     /// A heartbeat is due.
-    fn heartbeat(&mut self, slot: u32, now: Now) {
+    fn heartbeat(&mut self, slot: u32) {
         let connection = &mut self.connections[slot as usize];
         if connection.phase != Phase::Open {
             return;
         }
-        // By wall time, which the connection has anyway: a step of it moves a first ping, no more.
-        let age_us = now.wall.unix_micros() - connection.opened_at.unix_micros();
-        if (0..YOUNG_US).contains(&age_us) {
+        if connection.heartbeats_missed == YOUNG {
+            connection.heartbeats_missed = 0;
             return;
         }
         if connection.is_answering() {

@@ -119,7 +119,10 @@ impl Shard {
             Ok(Parsed::Complete { head_len, request }) => {
                 (self.route(&request), request.method == "HEAD", head_len)
             }
-            Err(error) => (Answer::Response(refusal(error)), false, head.len()),
+            Err(error) => {
+                let is_head = head.trim_ascii_start().starts_with(b"HEAD ");
+                (Answer::Response(refusal(error)), is_head, head.len())
+            }
         };
         match answer {
             Answer::Session { key, ticker } => self.open_session(slot, key, ticker, now),

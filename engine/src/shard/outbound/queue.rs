@@ -91,10 +91,9 @@ impl Outbound {
             && self.segments.is_empty()
     }
 
-    /// Whether something waits that the client asked for, other than values.
+    /// Whether something waits that the client asked for, other than values, or a frame is cut.
     pub(in crate::shard) fn has_answers(&self) -> bool {
-        let is_reply_cut = !self.partial.is_empty() && !self.partial_is_value;
-        is_reply_cut || !self.control.is_empty() || self.pong.is_some()
+        !self.partial.is_empty() || !self.control.is_empty() || self.pong.is_some()
     }
 
     pub(super) fn has_no_values(&self) -> bool {
