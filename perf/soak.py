@@ -147,7 +147,7 @@ def slow(number, path):
 def load(path):
     report = json.loads(Path(path).read_text())
     kept = {key: report.get(key) for key in ("delivery", "account", "latency", "connections", "churn", "publisher", "window")}
-    line(load=kept, judgements=judgements(report))
+    line(load=kept, judgements=judgements(report), spoilers=report["verdict"]["spoilers"])
 
 
 def log(code, path):
@@ -172,6 +172,11 @@ class Judged:
         return 1 if "**missed**" in outcomes else 3 if "no verdict" in outcomes else 0
 
 
+def memory_slope(samples):
+    """Of resident memory, in KiB per hour."""
+    return regress([one["at_s"] / 3600 for one in samples], [one["rss_kib"] for one in samples])
+
+
 def told(judgement):
     """What loadgen measured, and whether the target holds."""
     outcome = judgement["outcome"]
@@ -194,10 +199,10 @@ def judge(lines):
     before, after = samples[0], samples[-1]
     if len(under_load) < 6 or after["phase"] != "after":
         sys.exit("the run did not come to its end: there are too few samples for a report")
-    half = under_load[len(under_load) // 2 :]
+    count = len(under_load)
+    half = under_load[count // 2 :]
     span_s = half[-1]["at_s"] - half[0]["at_s"]
-    hours = [(one["at_s"] - half[0]["at_s"]) / 3600 for one in half]
-    slope = regress(hours, [one["rss_kib"] for one in half])
+    slope = memory_slope(half)
 
     judged = Judged()
     measured = f"{slope.per_x:+.0f} ± {slope.error:.0f} KiB/h over the last {span_s / 60:.0f} min"
@@ -235,12 +240,16 @@ def judge(lines):
     final = [one["finality"] for one in rounds if one["finality"]]
     first, last = under_load[0], under_load[-1]
     wall = last["at_s"] - first["at_s"]
-    quarter = lambda part: sum(one["rss_kib"] for one in part) / len(part)
+    quarters = [under_load[count * n // 4 : count * (n + 1) // 4] for n in range(4)]
+    means = [f"{sum(one['rss_kib'] for one in part) / len(part):.0f}" for part in quarters]
+    slopes = [memory_slope(part) for part in quarters if len(part) > 2]
     closes = after.get("closes", {})
     beside = [
         ("measured", f"{wall / 60:.1f} min, {len(under_load)} samples"),
-        ("resident memory, KiB", f"{before['rss_kib']} before, {quarter(half[: len(half) // 2]):.0f} on average in the third quarter, "
-                                 f"{quarter(half[len(half) // 2 :]):.0f} in the fourth, peak {after['peak_kib']}, {after['rss_kib']} after all left"),
+        ("resident memory, KiB", f"{before['rss_kib']} before, {', '.join(means)} on average in the quarters of the run, "
+                                 f"peak {after['peak_kib']}, {after['rss_kib']} after all left"),
+        # A single step makes a slope of the half that holds it, growth makes one of each quarter.
+        ("its slope in the quarters, KiB/h", ", ".join(f"{one.per_x:+.0f} ± {one.error:.0f}" for one in slopes)),
         ("residuals of the slope", f"correlation of neighbours {slope.correlation:.2f}, by which the error is widened"),
         ("descriptors", f"{before['descriptors']} before, at most {max(one['descriptors'] for one in under_load)}, {after['descriptors']} after"),
         ("CPU of the engine", f"{100 * (last['cpu_s'] - first['cpu_s']) / wall:.1f} % of one"),
@@ -254,6 +263,7 @@ def judge(lines):
     ]
     if of_load:
         latency = of_load[0]["load"]["latency"]
+        beside.append(("loadgen's own trouble", "; ".join(of_load[0]["spoilers"]) or "none"))
         beside.append(("latency, not judged", f"p50 {latency['p50Us'] / 1e3:.1f} ms, p99 {latency['p99Us'] / 1e3:.1f} ms"))
     points = {
         "halfS": round(span_s),
