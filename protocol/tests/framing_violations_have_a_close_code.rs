@@ -73,7 +73,11 @@ fn a_beginning_that_is_wrong_is_refused_as_it_is() {
         (Some(&begun), vec![TEXT], FrameError::MessageUnfinished),
         // Of at most 100 bytes.
         (None, vec![TEXT, 0x80 | 101], FrameError::MessageTooLarge),
-        (None, vec![TEXT, 0x80 | 126], FrameError::MessageTooLarge),
+        (
+            None,
+            vec![TEXT, 0x80 | 126, 0, 126],
+            FrameError::MessageTooLarge,
+        ),
         (
             None,
             vec![TEXT, 0x80 | 126, 0, 100],

@@ -150,17 +150,26 @@ impl FrameDecoder {
         }
         let header_len = trial.header_bytes_wanted();
         // Lengths of 2 and 8 bytes are for what does not fit in less (RFC 6455 section 5.2).
-        match trial.header[1] & 0x7f {
-            126 if present < 4 => trial.header[2..4].copy_from_slice(&126_u16.to_be_bytes()),
+        let is_length_known = match trial.header[1] & 0x7f {
+            126 if present < 4 => {
+                trial.header[2..4].copy_from_slice(&126_u16.to_be_bytes());
+                false
+            }
             127 if present < 10 => {
                 trial.header[2..10].copy_from_slice(&65_536_u64.to_be_bytes());
+                false
             }
-            _ => {}
-        }
+            _ => present > 1,
+        };
         let (header, payload_len) =
             parse_header(trial.header.get(..header_len).unwrap_or_default())?;
-        trial.open_frame(&header, payload_len, message_len)?;
-        Ok(())
+        match trial.open_frame(&header, payload_len, message_len) {
+            // The length may break the protocol, which comes first.
+            Err(error) if !is_length_known && error.close_code() != CloseCode::ProtocolError => {
+                Ok(())
+            }
+            judged => judged.map(|_| ()),
+        }
     }
 
     /// How long the header is, as far as its first bytes tell.
