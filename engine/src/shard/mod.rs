@@ -554,8 +554,8 @@ impl Shard {
     fn trim(&mut self, now_ns: u64) {
         let is_grown = match self.trim_due_ns {
             Some(due_ns) if due_ns > now_ns => return,
-            Some(_) => self.groups.trim() | self.outbounds.trim(),
-            None => self.groups.is_grown() || self.outbounds.is_grown(),
+            Some(_) => self.groups.trim() | self.outbounds.trim() | self.pool.trim(),
+            None => self.groups.is_grown() || self.outbounds.is_grown() || self.pool.is_grown(),
         };
         self.trim_due_ns = is_grown.then_some(now_ns + TRIM_INTERVAL_NS);
     }

@@ -383,13 +383,35 @@ pub(in crate::shard) fn append_notice(
 /// Send buffers that can be used again.
 #[derive(Debug, Default)]
 pub(in crate::shard) struct BytesPool {
+    /// The last used comes last.
     free: Vec<SharedBytes>,
+    /// Capacity of all of them.
+    free_bytes: usize,
 }
 
 impl BytesPool {
+    /// Kept for good.
+    const FREE_BYTES_KEPT: usize = 128 * 1024;
+
     /// An empty buffer that nobody else holds.
     pub(in crate::shard) fn take(&mut self) -> SharedBytes {
-        self.free.pop().unwrap_or_default()
+        let bytes = self.free.pop().unwrap_or_default();
+        self.free_bytes -= bytes.capacity();
+        bytes
+    }
+
+    /// Gives the half that was not used for longest back. Returns whether to call again, after a while.
+    pub(in crate::shard) fn trim(&mut self) -> bool {
+        if self.is_grown() {
+            let unused = self.free.drain(..self.free.len().div_ceil(2));
+            self.free_bytes -= unused.map(|bytes| bytes.capacity()).sum::<usize>();
+        }
+        self.is_grown()
+    }
+
+    /// Whether there is more than what is kept for good.
+    pub(in crate::shard) fn is_grown(&self) -> bool {
+        self.free_bytes > Self::FREE_BYTES_KEPT
     }
 
     /// Keeps a buffer for reuse, unless the driver still holds it or it grew far beyond a batch.
@@ -399,7 +421,30 @@ impl BytesPool {
             && buffer.capacity() <= 2 * BATCH_BYTES_MAX
         {
             buffer.clear();
+            self.free_bytes += buffer.capacity();
             self.free.push(bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_burst_needed_is_given_back() {
+        let mut pool = BytesPool::default();
+        let burst: Vec<_> = (0..SEND_BUFFERS_KEPT)
+            .map(|_| SharedBytes::new(Vec::with_capacity(BATCH_BYTES_MAX)))
+            .collect();
+        burst.into_iter().for_each(|bytes| pool.give_back(bytes));
+        assert!(pool.is_grown());
+        let rounds = (1..100).find(|_| !pool.trim());
+        assert!(rounds.is_some_and(|rounds| rounds <= 7), "{rounds:?}");
+        assert_eq!((pool.free.len(), pool.free_bytes), (0, 0));
+        // One of the usual size stays.
+        pool.give_back(SharedBytes::new(Vec::with_capacity(4_096)));
+        assert!(!pool.is_grown() && !pool.trim());
+        assert_eq!(pool.take().capacity(), 4_096);
     }
 }
