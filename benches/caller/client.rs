@@ -212,11 +212,24 @@ impl Client {
                 Ok(0) => return Err(io::Error::other("the server closed a connection")),
                 Ok(read) => {
                     self.received.extend_from_slice(&chunk[..read]);
-                    // A short read has emptied the socket; more is a new edge.
+                    // A short read has emptied the socket; more is a new edge, but for an end that came with it.
                     if read < chunk.len() {
                         return Ok(());
                     }
                 }
+                Err(error) if is_early(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The event that was handled said that the server has ended its side.
+    pub(crate) fn expect_end(&mut self) -> io::Result<()> {
+        let mut chunk = [0; 16 * 1024];
+        loop {
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Err(io::Error::other("the server closed a connection")),
+                Ok(_) => {}
                 Err(error) if is_early(&error) => return Ok(()),
                 Err(error) => return Err(error),
             }

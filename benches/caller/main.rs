@@ -126,7 +126,10 @@ impl<'a> Caller<'a> {
                 let client = Client::connect(self.arguments.address)?;
                 let name = epoll::EventData::new_u64(self.clients.len() as u64);
                 // Edge-triggered: once for "connected", then for what arrives.
-                let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;
+                let flags = epoll::EventFlags::IN
+                    | epoll::EventFlags::OUT
+                    | epoll::EventFlags::RDHUP
+                    | epoll::EventFlags::ET;
                 epoll::add(&self.epoll, client.stream(), name, flags)?;
                 self.clients.push(client);
             }
@@ -143,6 +146,9 @@ impl<'a> Caller<'a> {
                 if let Progress::Opened = client.open(self.conversation)? {
                     opened += 1;
                     phase.note(client.begun());
+                }
+                if { self.events[index].flags }.contains(epoll::EventFlags::RDHUP) {
+                    client.expect_end()?;
                 }
             }
         }
@@ -169,7 +175,11 @@ impl<'a> Caller<'a> {
             self.wait(1_000, &phase)?;
             for index in 0..self.events.len() {
                 let client = &mut self.clients[usize::try_from(self.events[index].data.u64())?];
-                if !client.is_answered()? {
+                let is_answered = client.is_answered()?;
+                if { self.events[index].flags }.contains(epoll::EventFlags::RDHUP) {
+                    client.expect_end()?;
+                }
+                if !is_answered {
                     continue;
                 }
                 phase.note(client.begun());
