@@ -122,8 +122,12 @@ impl Client {
         self.begun
     }
 
-    /// Goes on with opening, as far as it goes.
-    pub(crate) fn open(&mut self, conversation: &Conversation) -> io::Result<Progress> {
+    /// Goes on with opening, as far as it goes. `has_ended`: the server's side, by the event that is handled.
+    pub(crate) fn open(
+        &mut self,
+        conversation: &Conversation,
+        has_ended: bool,
+    ) -> io::Result<Progress> {
         if self.stage == Stage::Open {
             return Ok(Progress::Waits);
         }
@@ -134,7 +138,7 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
-        self.receive()?;
+        self.receive(has_ended)?;
         if self.stage == Stage::Upgrading {
             let Some(end) = self
                 .received
@@ -188,12 +192,12 @@ impl Client {
         Ok(true)
     }
 
-    /// Whether the answer has come.
-    pub(crate) fn is_answered(&mut self) -> io::Result<bool> {
+    /// Whether the answer has come. `has_ended` as above.
+    pub(crate) fn is_answered(&mut self, has_ended: bool) -> io::Result<bool> {
         if self.awaited_frames == 0 {
             return Ok(false);
         }
-        self.receive()?;
+        self.receive(has_ended)?;
         self.count_frames();
         Ok(self.awaited_frames == 0)
     }
@@ -205,7 +209,7 @@ impl Client {
         }
     }
 
-    fn receive(&mut self) -> io::Result<()> {
+    fn receive(&mut self, has_ended: bool) -> io::Result<()> {
         let mut chunk = [0; 16 * 1024];
         loop {
             match self.stream.read(&mut chunk) {
@@ -213,23 +217,10 @@ impl Client {
                 Ok(read) => {
                     self.received.extend_from_slice(&chunk[..read]);
                     // A short read has emptied the socket; more is a new edge, but for an end that came with it.
-                    if read < chunk.len() {
+                    if read < chunk.len() && !has_ended {
                         return Ok(());
                     }
                 }
-                Err(error) if is_early(&error) => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// The event that was handled said that the server has ended its side.
-    pub(crate) fn expect_end(&mut self) -> io::Result<()> {
-        let mut chunk = [0; 16 * 1024];
-        loop {
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return Err(io::Error::other("the server closed a connection")),
-                Ok(_) => {}
                 Err(error) if is_early(&error) => return Ok(()),
                 Err(error) => return Err(error),
             }

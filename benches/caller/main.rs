@@ -142,13 +142,12 @@ impl<'a> Caller<'a> {
                 &phase,
             )?;
             for index in 0..self.events.len() {
-                let client = &mut self.clients[usize::try_from(self.events[index].data.u64())?];
-                if let Progress::Opened = client.open(self.conversation)? {
+                let epoll::Event { flags, data } = self.events[index];
+                let has_ended = flags.contains(epoll::EventFlags::RDHUP);
+                let client = &mut self.clients[usize::try_from(data.u64())?];
+                if let Progress::Opened = client.open(self.conversation, has_ended)? {
                     opened += 1;
                     phase.note(client.begun());
-                }
-                if { self.events[index].flags }.contains(epoll::EventFlags::RDHUP) {
-                    client.expect_end()?;
                 }
             }
         }
@@ -174,12 +173,10 @@ impl<'a> Caller<'a> {
         while busy > 0 {
             self.wait(1_000, &phase)?;
             for index in 0..self.events.len() {
-                let client = &mut self.clients[usize::try_from(self.events[index].data.u64())?];
-                let is_answered = client.is_answered()?;
-                if { self.events[index].flags }.contains(epoll::EventFlags::RDHUP) {
-                    client.expect_end()?;
-                }
-                if !is_answered {
+                let epoll::Event { flags, data } = self.events[index];
+                let has_ended = flags.contains(epoll::EventFlags::RDHUP);
+                let client = &mut self.clients[usize::try_from(data.u64())?];
+                if !client.is_answered(has_ended)? {
                     continue;
                 }
                 phase.note(client.begun());

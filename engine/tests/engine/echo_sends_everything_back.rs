@@ -4,18 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use crate::harness::{Engine, until};
+use crate::scenarios::raw::first_byte::*;
 use crate::scenarios::raw::{Frame, RawClient, frame, masked};
-
-const TEXT: u8 = 0x81;
-const BINARY: u8 = 0x82;
-const CLOSE: u8 = 0x88;
-const PING: u8 = 0x89;
-const PONG: u8 = 0x8a;
-/// Not the last ones.
-const TEXT_BEGINS: u8 = 0x01;
-const BINARY_BEGINS: u8 = 0x02;
-const GOES_ON: u8 = 0x00;
-const ENDS: u8 = 0x80;
 
 fn engine() -> Engine {
     Engine::start(&["--enable-echo"])

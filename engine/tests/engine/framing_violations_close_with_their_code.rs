@@ -2,18 +2,8 @@
 //! connection ends without a reset, on the market session and on the echo session alike.
 
 use crate::harness::Engine;
+use crate::scenarios::raw::first_byte::*;
 use crate::scenarios::raw::{RawClient, announced, frame, masked};
-
-const TEXT: u8 = 0x81;
-const BINARY: u8 = 0x82;
-const CLOSE: u8 = 0x88;
-const PING: u8 = 0x89;
-const PONG: u8 = 0x8a;
-/// Not the last ones.
-const TEXT_BEGINS: u8 = 0x01;
-const BINARY_BEGINS: u8 = 0x02;
-const GOES_ON: u8 = 0x00;
-const ENDS: u8 = 0x80;
 
 const PROTOCOL_ERROR: u16 = 1002;
 const NOT_UTF_8: u16 = 1007;

@@ -5,6 +5,20 @@ use std::net::{Shutdown, TcpStream};
 
 use super::harness::{DEADLINE, Engine};
 
+/// First bytes of frames: FIN and opcode.
+pub(crate) mod first_byte {
+    pub(crate) const TEXT: u8 = 0x81;
+    pub(crate) const BINARY: u8 = 0x82;
+    pub(crate) const CLOSE: u8 = 0x88;
+    pub(crate) const PING: u8 = 0x89;
+    pub(crate) const PONG: u8 = 0x8a;
+    /// Not the last ones.
+    pub(crate) const TEXT_BEGINS: u8 = 0x01;
+    pub(crate) const BINARY_BEGINS: u8 = 0x02;
+    pub(crate) const GOES_ON: u8 = 0x00;
+    pub(crate) const ENDS: u8 = 0x80;
+}
+
 /// A frame of the server: first byte (FIN and opcode) and payload.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Frame {

@@ -10,6 +10,8 @@
 #[path = "../engine/harness/mod.rs"]
 #[expect(dead_code, reason = "the other tests use more of it")]
 mod harness;
+#[path = "../engine/harness/side_by_side.rs"]
+mod side_by_side;
 
 mod audit;
 mod fault_proxy;
@@ -22,10 +24,10 @@ mod the_network_to_redis_fails;
 
 use std::time::Duration;
 
+use side_by_side::{Scenario, run_side_by_side};
+
 /// What they share knows no driver: either does.
 const DRIVER: &str = "auto";
-
-type Scenario = (&'static str, fn());
 
 const SCENARIOS: &[Scenario] = &[
     ("a_cut", the_network_to_redis_fails::a_cut),
@@ -69,29 +71,7 @@ const SCENARIOS: &[Scenario] = &[
 
 #[test]
 fn every_scenario_holds() {
-    let only = std::env::var("SCENARIO").unwrap_or_default();
-    let started: Vec<_> = SCENARIOS
-        .iter()
-        .filter(|(name, _)| name.contains(&only))
-        .map(|&(name, scenario)| {
-            let timed = move || {
-                let began = harness::now();
-                scenario();
-                began.elapsed()
-            };
-            let thread = std::thread::Builder::new().name(name.to_owned());
-            (name, thread.spawn(timed).unwrap())
-        })
-        .collect();
-    assert!(!started.is_empty(), "SCENARIO={only} names none");
-    let mut failed = Vec::new();
-    for (name, thread) in started {
-        match thread.join() {
-            Ok(took) => println!("{name}: {took:.1?}"),
-            Err(_) => failed.push(name),
-        }
-    }
-    assert!(failed.is_empty(), "failed: {failed:?}");
+    run_side_by_side(SCENARIOS);
 }
 
 /// Prints a figure for the table.

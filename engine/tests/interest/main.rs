@@ -8,6 +8,8 @@
 #[path = "../engine/harness/mod.rs"]
 #[expect(dead_code, reason = "the other tests use more of it")]
 mod harness;
+#[path = "../engine/harness/side_by_side.rs"]
+mod side_by_side;
 
 mod a_cluster_serves_as_one;
 mod backend;
@@ -18,10 +20,10 @@ mod per_symbol_channels_follow_the_clients;
 mod random_clients_leave_the_right_set;
 mod the_union_is_exact;
 
+use side_by_side::{Scenario, run_side_by_side};
+
 /// What they share knows no driver: either does.
 const DRIVER: &str = "auto";
-
-type Scenario = (&'static str, fn());
 
 const SCENARIOS: &[Scenario] = &[
     (
@@ -112,27 +114,5 @@ const SCENARIOS: &[Scenario] = &[
 
 #[test]
 fn every_scenario_holds() {
-    let only = std::env::var("SCENARIO").unwrap_or_default();
-    let started: Vec<_> = SCENARIOS
-        .iter()
-        .filter(|(name, _)| name.contains(&only))
-        .map(|&(name, scenario)| {
-            let timed = move || {
-                let began = harness::now();
-                scenario();
-                began.elapsed()
-            };
-            let thread = std::thread::Builder::new().name(name.to_owned());
-            (name, thread.spawn(timed).unwrap())
-        })
-        .collect();
-    assert!(!started.is_empty(), "SCENARIO={only} names none");
-    let mut failed = Vec::new();
-    for (name, thread) in started {
-        match thread.join() {
-            Ok(took) => println!("{name}: {took:.1?}"),
-            Err(_) => failed.push(name),
-        }
-    }
-    assert!(failed.is_empty(), "failed: {failed:?}");
+    run_side_by_side(SCENARIOS);
 }
