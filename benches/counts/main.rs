@@ -16,6 +16,8 @@ mod structures;
 mod books;
 #[path = "../fixtures/commanded.rs"]
 mod commanded;
+#[path = "../fixtures/conversation.rs"]
+mod conversation;
 #[path = "../fixtures/crowd.rs"]
 mod crowd;
 #[path = "../fixtures/published.rs"]

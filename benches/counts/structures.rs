@@ -12,6 +12,7 @@ use tickwire_protocol::timestamp::Timestamp;
 
 use crate::books::{Books, CONNECTIONS, SYMBOLS};
 use crate::commanded::subscribe_50;
+use crate::conversation::conversation;
 use crate::crowd::crowd;
 use crate::published::CANONICAL;
 use crate::received::message;
@@ -28,7 +29,7 @@ pub(crate) struct Structure {
 }
 
 /// In the order of an update's way.
-pub(crate) const STRUCTURES: [Structure; 5] = [
+pub(crate) const STRUCTURES: [Structure; 6] = [
     Structure {
         name: "frame_build",
         run: frame_build,
@@ -44,6 +45,10 @@ pub(crate) const STRUCTURES: [Structure; 5] = [
     Structure {
         name: "command_parse",
         run: command_parse,
+    },
+    Structure {
+        name: "command_answer",
+        run: command_answer,
     },
     Structure {
         name: "message_read_and_audit",
@@ -127,6 +132,30 @@ fn command_parse(rounds: usize) -> usize {
     parse();
     (0..rounds).for_each(|_| parse());
     rounds
+}
+
+/// An item is a message of a client, from its frame to the answer's, the simulated driver's part included: a
+/// subscription to 10 symbols, its end, a ping, and again.
+fn command_answer(rounds: usize) -> usize {
+    // Another client keeps the symbols: with thousands of clients few of them come and go.
+    let (mut driver, connections) = crowd(2, |_| (1..=10).map(|n| format!("SYM{n:03}")).collect());
+    let messages = conversation();
+    let mut converse = || {
+        for message in &messages {
+            driver.client_sends(connections[1], message);
+            driver.run();
+        }
+    };
+    converse();
+    (0..rounds).for_each(|_| converse());
+    let counters = driver.shard().metrics().counters;
+    let answered = counters.messages.iter().sum::<u64>();
+    assert_eq!(
+        answered,
+        (messages.len() * (rounds + 1)) as u64 + 2,
+        "all were understood"
+    );
+    messages.len() * rounds
 }
 
 /// An item is a value that one of 1000 clients received: understood and booked. The first client's is scanned, the

@@ -1,6 +1,6 @@
 //! Messages of clients.
 
-use tickwire_protocol::command::{AskedAs, Command, CommandParser};
+use tickwire_protocol::command::{AskedAs, Command, CommandParser, RequestedName};
 use tickwire_protocol::error_code::ErrorCode;
 use tickwire_protocol::event::{append_error, append_pong, append_subscribed, append_unsubscribed};
 use tickwire_protocol::limits::{COMMAND_BYTES_MAX, JSON_DEPTH_MAX, REJECTED_NAMES_MAX};
@@ -42,8 +42,8 @@ pub fn check(data: &[u8]) {
                 let names = request
                     .names
                     .iter()
-                    .filter(move |name| name.asked_as == list);
-                names.map(|name| name.channel.as_str())
+                    .filter(move |name| name.asked_as() == list);
+                names.map(RequestedName::as_str)
             };
             append_subscribed(
                 &mut frame,
