@@ -4,7 +4,10 @@
 //! in the namespace `market` hold a symbol, which is upper-cased on the way in: two spellings of
 //! a symbol are one channel.
 
-use std::{borrow::Borrow, fmt};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt,
+};
 
 use compact_str::CompactString;
 
@@ -29,13 +32,13 @@ impl ChannelName {
     /// [`ChannelError::InvalidSymbol`] for anything but 1–32 characters of `A–Z 0–9 . - _ ^ = / :`
     /// (lower case is accepted and raised).
     pub fn from_symbol(symbol: &str) -> Result<Self, ChannelError> {
-        if !is_symbol(symbol) {
+        let kinds = kinds_of(symbol);
+        if kinds & OUTSIDE != 0 {
             return Err(ChannelError::InvalidSymbol);
         }
-        let mut name = CompactString::with_capacity(MARKET_PREFIX.len() + symbol.len());
-        name.push_str(MARKET_PREFIX);
-        name.push_str(symbol);
-        if let Some(symbol) = name.get_mut(MARKET_PREFIX.len()..) {
+        let Self(mut name) = Self::of_symbol(symbol);
+        if kinds & LOWER != 0 {
+            let (_, symbol) = name.split_at_mut(MARKET_PREFIX.len());
             symbol.make_ascii_uppercase();
         }
         Ok(Self(name))
@@ -57,6 +60,14 @@ impl ChannelName {
         Ok(Self(name.into()))
     }
 
+    /// `symbol` is valid.
+    fn of_symbol(symbol: &str) -> Self {
+        let mut name = CompactString::with_capacity(MARKET_PREFIX.len() + symbol.len());
+        name.push_str(MARKET_PREFIX);
+        name.push_str(symbol);
+        Self(name)
+    }
+
     /// The whole name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -70,6 +81,35 @@ impl ChannelName {
     /// The symbol, for names in the namespace `market`.
     pub fn symbol(&self) -> Option<&str> {
         symbol_of(&self.0)
+    }
+}
+
+/// A valid symbol, in upper case; borrowed where it was written so.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Symbol<'a>(Cow<'a, str>);
+
+impl<'a> Symbol<'a> {
+    /// Raises what is written in lower case.
+    ///
+    /// # Errors
+    /// As [`ChannelName::from_symbol`].
+    #[inline]
+    pub fn parse(written: Cow<'a, str>) -> Result<Self, ChannelError> {
+        match kinds_of(&written) {
+            PLAIN => Ok(Self(written)),
+            kinds if kinds & OUTSIDE == 0 => Ok(Self(Cow::Owned(written.to_ascii_uppercase()))),
+            _ => Err(ChannelError::InvalidSymbol),
+        }
+    }
+
+    /// Without the namespace.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its channel.
+    pub fn channel(&self) -> ChannelName {
+        ChannelName::of_symbol(&self.0)
     }
 }
 
@@ -171,21 +211,39 @@ impl fmt::Display for ChannelError {
 
 impl std::error::Error for ChannelError {}
 
-fn is_symbol(symbol: &str) -> bool {
-    (1..=SYMBOL_BYTES_MAX).contains(&symbol.len())
-        && symbol.bytes().all(|byte| SYMBOL_BYTES[usize::from(byte)])
+/// What the bytes of a symbol are; [`OUTSIDE`] also where it is too short or too long.
+#[inline]
+fn kinds_of(symbol: &str) -> u8 {
+    if symbol.is_empty() || symbol.len() > SYMBOL_BYTES_MAX {
+        return OUTSIDE;
+    }
+    symbol
+        .bytes()
+        .fold(0, |kinds, byte| kinds | KINDS[usize::from(byte)])
 }
 
-/// By byte: whether it may stand in a symbol.
-const SYMBOL_BYTES: [bool; 256] = {
-    let mut allowed = [false; 256];
+/// By byte, what it is in a symbol: one bit, so that those of all bytes say it of the whole.
+const KINDS: [u8; 256] = {
+    let mut kinds = [OUTSIDE; 256];
     let mut byte: u8 = 0;
     while byte.is_ascii() {
-        allowed[byte as usize] = is_symbol_byte(byte);
+        if is_symbol_byte(byte) {
+            kinds[byte as usize] = if byte.is_ascii_lowercase() {
+                LOWER
+            } else {
+                PLAIN
+            };
+        }
         byte += 1;
     }
-    allowed
+    kinds
 };
+
+const PLAIN: u8 = 1;
+/// To be raised.
+const LOWER: u8 = 2;
+/// In no symbol.
+const OUTSIDE: u8 = 4;
 
 const fn is_symbol_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'^' | b'=' | b'/' | b':')

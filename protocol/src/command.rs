@@ -25,7 +25,7 @@ pub enum Command<'m> {
         /// To be echoed.
         id: Option<RawJson<'m>>,
         /// What to give up; `None` means everything. May be empty when all names were refused.
-        names: Option<Vec<RequestedName>>,
+        names: Option<Vec<RequestedName<'m>>>,
         /// Names that can't be understood.
         rejected: Vec<RejectedName>,
     },
@@ -51,7 +51,7 @@ pub struct Subscribe<'m> {
     /// To be echoed.
     pub id: Option<RawJson<'m>>,
     /// What to subscribe to, each once. Empty only when all names were refused.
-    pub names: Vec<RequestedName>,
+    pub names: Vec<RequestedName<'m>>,
     /// Names that can't be understood.
     pub rejected: Vec<RejectedName>,
     /// At most one value per symbol in that many milliseconds; `Some(0)` and `None` ask for no

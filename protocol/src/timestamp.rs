@@ -38,15 +38,23 @@ impl Timestamp {
         let instant = jiff::Timestamp::from_microsecond(self.0.clamp(MICROS_MIN, MICROS_MAX))
             .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let civil = Offset::UTC.to_datetime(instant);
-        let mut text = *b"0000-00-00T00:00:00.000Z";
-        write_digits(&mut text, 0..4, civil.year().unsigned_abs());
-        write_digits(&mut text, 5..7, civil.month().unsigned_abs().into());
-        write_digits(&mut text, 8..10, civil.day().unsigned_abs().into());
-        write_digits(&mut text, 11..13, civil.hour().unsigned_abs().into());
-        write_digits(&mut text, 14..16, civil.minute().unsigned_abs().into());
-        write_digits(&mut text, 17..19, civil.second().unsigned_abs().into());
-        write_digits(&mut text, 20..23, civil.millisecond().unsigned_abs());
-        text
+        let (year, millisecond) = (
+            civil.year().unsigned_abs(),
+            civil.millisecond().unsigned_abs(),
+        );
+        let [y0, y1] = pair(year / 100);
+        let [y2, y3] = pair(year % 100);
+        let [mo0, mo1] = pair(civil.month().unsigned_abs().into());
+        let [d0, d1] = pair(civil.day().unsigned_abs().into());
+        let [h0, h1] = pair(civil.hour().unsigned_abs().into());
+        let [mi0, mi1] = pair(civil.minute().unsigned_abs().into());
+        let [s0, s1] = pair(civil.second().unsigned_abs().into());
+        let [_, ms0] = pair(millisecond / 100);
+        let [ms1, ms2] = pair(millisecond % 100);
+        [
+            y0, y1, y2, y3, b'-', mo0, mo1, b'-', d0, d1, b'T', h0, h1, b':', mi0, mi1, b':', s0,
+            s1, b'.', ms0, ms1, ms2, b'Z',
+        ]
     }
 }
 
@@ -58,12 +66,9 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Writes `value` right-aligned into `text[columns]`; columns left of it keep their zeros.
-fn write_digits(text: &mut [u8; TEXT_BYTES], columns: std::ops::Range<usize>, mut value: u16) {
-    for column in text.iter_mut().take(columns.end).skip(columns.start).rev() {
-        *column = DIGITS[usize::from(value % 10)];
-        value /= 10;
-    }
+/// The two digits of a number below 100.
+fn pair(number: u16) -> [u8; 2] {
+    [number / 10 % 10, number % 10].map(|digit| DIGITS[usize::from(digit)])
 }
 
 const DIGITS: [u8; 10] = *b"0123456789";

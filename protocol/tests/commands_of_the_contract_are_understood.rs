@@ -6,7 +6,7 @@
 )]
 
 use tickwire_protocol::{
-    command::{AskedAs, Command, CommandParser, RejectedName, RequestedName, Subscribe},
+    command::{Command, CommandParser, RejectedName, RequestedName, Subscribe},
     error_code::ErrorCode,
 };
 
@@ -24,10 +24,10 @@ fn subscribe(message: &str) -> Subscribe<'_> {
 }
 
 /// Names as the answer lists them: `AAPL` for a symbol, `[news:tech]` for a channel.
-fn listed(names: &[RequestedName]) -> Vec<String> {
-    let text = |name: &RequestedName| match name.asked_as {
-        AskedAs::Symbol => name.channel.symbol().unwrap().to_owned(),
-        AskedAs::Channel => format!("[{}]", name.channel),
+fn listed(names: &[RequestedName<'_>]) -> Vec<String> {
+    let text = |name: &RequestedName<'_>| match name {
+        RequestedName::Symbol(symbol) => symbol.as_str().to_owned(),
+        RequestedName::Channel(channel) => format!("[{channel}]"),
     };
     names.iter().map(text).collect()
 }

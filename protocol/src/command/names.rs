@@ -1,22 +1,50 @@
 //! The lists `symbols` and `channels` of a command.
 
-use hashbrown::HashSet;
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::envelope::Refusal;
 use crate::{
-    channel::{ChannelError, ChannelName},
+    channel::{ChannelError, ChannelName, Symbol},
     error_code::ErrorCode,
-    json::Value,
+    json::{RawString, Value},
     limits::{CHANNEL_BYTES_MAX, REJECTED_NAMES_MAX},
 };
 
-/// A valid name of a command.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RequestedName {
+/// A valid name of a command, by the list that it stood in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestedName<'m> {
+    /// The channel of a symbol.
+    Symbol(Symbol<'m>),
+    /// A channel, which may be that of a symbol.
+    Channel(ChannelName),
+}
+
+impl RequestedName<'_> {
     /// The channel meant.
-    pub channel: ChannelName,
+    pub fn channel(&self) -> ChannelName {
+        match self {
+            Self::Symbol(symbol) => symbol.channel(),
+            Self::Channel(channel) => channel.clone(),
+        }
+    }
+
+    /// The name as the answer gives it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Symbol(symbol) => symbol.as_str(),
+            Self::Channel(channel) => channel.as_str(),
+        }
+    }
+
     /// How the client named it, and so where the answer names it.
-    pub asked_as: AskedAs,
+    pub fn asked_as(&self) -> AskedAs {
+        match self {
+            Self::Symbol(_) => AskedAs::Symbol,
+            Self::Channel(_) => AskedAs::Channel,
+        }
+    }
 }
 
 /// The list of a command, and of its answer, that a name stands in.
@@ -29,13 +57,6 @@ pub enum AskedAs {
 }
 
 impl AskedAs {
-    fn parse(self, name: &str) -> Result<ChannelName, ChannelError> {
-        match self {
-            Self::Symbol => ChannelName::from_symbol(name),
-            Self::Channel => ChannelName::parse(name),
-        }
-    }
-
     /// What is wrong with an element that is not even a string.
     fn error(self) -> ChannelError {
         match self {
@@ -72,24 +93,20 @@ impl RejectedName {
     }
 }
 
-/// Among so many names it is quicker to look at each than to hash them.
-const FEW_NAMES: usize = 16;
-
 /// The names of one command.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct Names<'m> {
     /// In the order of asking, each once per list.
-    pub(super) accepted: Vec<RequestedName>,
+    pub(super) accepted: Vec<RequestedName<'m>>,
     pub(super) rejected: Vec<RejectedName>,
-    /// The same as `accepted` once they are more than a few, to find duplicates in a list of thousands.
-    seen: HashSet<RequestedName>,
+    seen: Seen,
 }
 
-impl Names {
+impl<'m> Names<'m> {
     /// Reads both lists, either of which may be absent.
     pub(super) fn read(
-        symbols: Option<Value<'_>>,
-        channels: Option<Value<'_>>,
+        symbols: Option<Value<'m>>,
+        channels: Option<Value<'m>>,
     ) -> Result<Self, Refusal> {
         let mut names = Self::default();
         names.read_list(symbols, AskedAs::Symbol)?;
@@ -102,7 +119,7 @@ impl Names {
         self.accepted.is_empty() && self.rejected.is_empty()
     }
 
-    fn read_list(&mut self, list: Option<Value<'_>>, asked_as: AskedAs) -> Result<(), Refusal> {
+    fn read_list(&mut self, list: Option<Value<'m>>, asked_as: AskedAs) -> Result<(), Refusal> {
         let Some(list) = list else { return Ok(()) };
         let Some(elements) = list.as_array() else {
             let key = asked_as.key();
@@ -110,34 +127,28 @@ impl Names {
                 "{key} must be an array of strings"
             )));
         };
+        // Enough for names of five characters and more, with their quotes and comma; four times the text at most.
+        self.accepted.reserve(list.text().len() / 8);
         for element in elements {
-            match element.as_string() {
-                Some(name) => {
-                    let name = name.decode();
-                    match asked_as.parse(&name) {
-                        Ok(channel) => self.accept(RequestedName { channel, asked_as }),
-                        Err(error) => self.reject(&name, error)?,
-                    }
+            let Some(name) = element.as_string() else {
+                self.reject(element.text(), asked_as.error())?;
+                continue;
+            };
+            let name = name.decode();
+            let parsed = match asked_as {
+                AskedAs::Symbol => Symbol::parse(name).map(RequestedName::Symbol),
+                AskedAs::Channel => ChannelName::parse(&name).map(RequestedName::Channel),
+            };
+            match parsed {
+                Ok(name) if self.seen.is_new(&name, &self.accepted) => self.accepted.push(name),
+                Ok(_) => {}
+                Err(error) => {
+                    let name = element.as_string().map(RawString::decode);
+                    self.reject(&name.unwrap_or_default(), error)?;
                 }
-                None => self.reject(element.text(), asked_as.error())?,
             }
         }
         Ok(())
-    }
-
-    fn accept(&mut self, name: RequestedName) {
-        if self.accepted.len() < FEW_NAMES {
-            if !self.accepted.contains(&name) {
-                self.accepted.push(name);
-            }
-            return;
-        }
-        if self.seen.is_empty() {
-            self.seen.extend(self.accepted.iter().cloned());
-        }
-        if self.seen.insert(name.clone()) {
-            self.accepted.push(name);
-        }
     }
 
     fn reject(&mut self, name: &str, error: ChannelError) -> Result<(), Refusal> {
@@ -148,5 +159,44 @@ impl Names {
         }
         self.rejected.push(RejectedName::new(name, error.code()));
         Ok(())
+    }
+}
+
+/// Finds duplicates: nearly always there are none, in a list of a few names or of thousands.
+#[derive(Debug, Default)]
+struct Seen {
+    hasher: DefaultHashBuilder,
+    /// A bit for each name, picked by its hash: where it is not set, the name is new.
+    bits: u64,
+    /// Places of the names in the list, by hash, once the bits are too many to tell much.
+    places: HashTable<usize>,
+}
+
+impl Seen {
+    /// Up to so many names a set bit has all of them looked at, which one in five names meets at most.
+    const FEW: usize = 16;
+
+    /// Whether `name` is not among `names`, all of which were asked about before and were new.
+    fn is_new(&mut self, name: &RequestedName<'_>, names: &[RequestedName<'_>]) -> bool {
+        let hash_of = |name: &RequestedName<'_>| self.hasher.hash_one(name.as_str());
+        let hash = hash_of(name);
+        if names.len() < Self::FEW {
+            let bit = 1 << (hash % 64);
+            let may_be_there = self.bits & bit != 0;
+            self.bits |= bit;
+            return !(may_be_there && names.contains(name));
+        }
+        let hash_at = |place: &usize| names.get(*place).map_or(0, hash_of);
+        if self.places.is_empty() {
+            for (place, name) in names.iter().enumerate() {
+                self.places.insert_unique(hash_of(name), place, hash_at);
+            }
+        }
+        let is_same = |place: &usize| names.get(*place) == Some(name);
+        let is_new = self.places.find(hash, is_same).is_none();
+        if is_new {
+            self.places.insert_unique(hash, names.len(), hash_at);
+        }
+        is_new
     }
 }

@@ -50,15 +50,17 @@ impl CommandParser {
                 message: format!("a message has at most {COMMAND_BYTES_MAX} bytes").into(),
             });
         }
+        let not_json = || Refusal::invalid("the message is not JSON");
+        let document = str::from_utf8(message).map_err(|_| not_json())?;
         self.validator
             .validate(message)
             .map_err(|invalid| match invalid {
-                Invalid::NotJson => Refusal::invalid("the message is not JSON"),
+                Invalid::NotJson => not_json(),
                 Invalid::TooDeep => Refusal::invalid(format!(
                     "the message is nested deeper than {JSON_DEPTH_MAX}"
                 )),
             })?;
-        Value::of_document(message)
+        Value::of_document(document)
             .as_object()
             .ok_or_else(|| Refusal::invalid("the message is not a JSON object"))
     }

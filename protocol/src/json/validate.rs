@@ -46,10 +46,10 @@ impl Validator {
             // Its own limit of depth was ours.
             return Ok(());
         }
-        if serde_json::from_slice::<&RawValue>(document).is_err() {
+        let Ok(value) = serde_json::from_slice::<&RawValue>(document) else {
             return Err(Invalid::NotJson);
-        }
-        if Value::of_document(document).depth() > JSON_DEPTH_MAX {
+        };
+        if Value::of_document(value.get()).depth() > JSON_DEPTH_MAX {
             return Err(Invalid::TooDeep);
         }
         Ok(())

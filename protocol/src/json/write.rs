@@ -94,11 +94,24 @@ const fn is_special(byte: u8) -> bool {
     matches!(byte, 0..0x20 | b'"' | b'\\')
 }
 
+/// By byte, [`is_special`].
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte: u8 = 0;
+    while byte.is_ascii() {
+        special[byte as usize] = is_special(byte);
+        byte += 1;
+    }
+    special
+};
+
 /// Appends `text` as a JSON string, quotes included.
 pub(crate) fn append_string(out: &mut Vec<u8>, text: &str) {
+    // Room for the quotes, too: once for nearly all.
+    out.reserve(text.len() + 2);
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(position) = rest.iter().position(|&byte| is_special(byte)) {
+    while let Some(position) = rest.iter().position(|&byte| SPECIAL[usize::from(byte)]) {
         let (plain, special) = rest.split_at(position);
         out.extend_from_slice(plain);
         let Some((byte, after)) = special.split_first() else {

@@ -58,7 +58,8 @@ impl PublicationDecoder {
         if payload.len() > PUBLICATION_BYTES_MAX {
             return Err(RejectReason::TooLarge);
         }
-        if payload.starts_with(BYTE_ORDER_MARK) || str::from_utf8(payload).is_err() {
+        let document = str::from_utf8(payload).map_err(|_| RejectReason::NotUtf8)?;
+        if document.starts_with(BYTE_ORDER_MARK) {
             return Err(RejectReason::NotUtf8);
         }
         self.validator
@@ -67,7 +68,7 @@ impl PublicationDecoder {
                 Invalid::NotJson => RejectReason::NotJson,
                 Invalid::TooDeep => RejectReason::TooDeep,
             })?;
-        Ok(Value::of_document(payload))
+        Ok(Value::of_document(document))
     }
 }
 
@@ -305,4 +306,4 @@ fn symbol_channel(symbol: &str) -> Result<ChannelName, RejectReason> {
 }
 
 /// U+FEFF. JSON must not begin with one, and readers disagree on whether to skip it.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+const BYTE_ORDER_MARK: char = '\u{feff}';

@@ -3,11 +3,12 @@
 //! Served from this shard's own last values: no other thread is asked. The entity tag names the values, not
 //! the moment, so a client that has them already gets 304 and no body.
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use hashbrown::HashSet;
 use percent_encoding::percent_decode_str;
-use tickwire_protocol::channel::ChannelName;
+use tickwire_protocol::channel::Symbol;
 use tickwire_protocol::frame::header_len;
 use tickwire_protocol::handshake::{Request, append_response};
 
@@ -76,26 +77,20 @@ impl Shard {
 
     fn quotes(&self, request: &Request<'_>, now: Now) -> (u16, Option<String>, Vec<u8>) {
         let (mut names, mut known) = (Vec::new(), HashSet::new());
-        for name in symbols(request.query.unwrap_or_default())
-            .split(',')
-            .filter(|name| !name.is_empty())
-        {
-            let channel = ChannelName::from_symbol(name).ok();
-            let name = channel
-                .as_ref()
-                .and_then(|channel| channel.symbol())
-                .unwrap_or(name)
-                .to_owned();
+        let asked = symbols(request.query.unwrap_or_default());
+        for name in asked.split(',').filter(|name| !name.is_empty()) {
+            let symbol = Symbol::parse(Cow::Borrowed(name)).ok();
+            let name = symbol.as_ref().map_or(name, Symbol::as_str).to_owned();
             if known.insert(name.clone()) {
-                names.push((name, channel));
+                names.push((name, symbol));
             }
         }
         let mut hasher = DefaultHasher::new();
         let mut body = br#"{"quotes":{"#.to_vec();
-        for (index, (name, channel)) in names.iter().enumerate() {
-            let topic = channel
+        for (index, (name, symbol)) in names.iter().enumerate() {
+            let topic = symbol
                 .as_ref()
-                .and_then(|channel| self.topics.find(channel.as_str()));
+                .and_then(|symbol| self.topics.find_symbol(symbol.as_str()));
             let frame = topic.and_then(|topic| self.topics.get(topic).last_value);
             if index > 0 {
                 body.push(b',');

@@ -1,6 +1,8 @@
 //! The session: frames in, commands understood, replies queued.
 
-use tickwire_protocol::channel::{ChannelName, is_private};
+use std::borrow::Cow;
+
+use tickwire_protocol::channel::{ChannelName, Symbol, is_private, symbol_of};
 use tickwire_protocol::command::{
     AskedAs, Command, RawJson, RejectedName, RequestedName, Subscribe,
 };
@@ -139,16 +141,8 @@ impl Shard {
     }
 
     /// Subscribes a client whose path named a symbol.
-    pub(in crate::shard) fn subscribe_by_path(
-        &mut self,
-        slot: u32,
-        channel: ChannelName,
-        now: Now,
-    ) {
-        let names = vec![RequestedName {
-            channel,
-            asked_as: AskedAs::Symbol,
-        }];
+    pub(in crate::shard) fn subscribe_by_path(&mut self, slot: u32, symbol: Symbol<'_>, now: Now) {
+        let names = vec![RequestedName::Symbol(symbol)];
         let command = Subscribe {
             id: None,
             names,
@@ -258,19 +252,18 @@ impl Shard {
     fn subscribe(&mut self, slot: u32, mut command: Subscribe<'_>, now: Now) {
         let throttle_ms = command.throttle_ms.unwrap_or(0);
         let mut set = self.set_of(slot);
-        let mut accepted = Vec::with_capacity(command.names.len());
-        let mut names = Vec::with_capacity(command.names.len());
-        for name in command.names {
-            match self.admit(&mut set, &name.channel, throttle_ms) {
-                Ok(topic) => {
-                    accepted.push(topic);
-                    names.push(name);
-                }
+        let mut names = command.names;
+        let mut accepted = Vec::with_capacity(names.len());
+        names.retain(|name| {
+            let admitted = self.admit(&mut set, name, throttle_ms);
+            match admitted {
+                Ok(topic) => accepted.push(topic),
                 Err(code) => command
                     .rejected
-                    .push(RejectedName::new(asked_name(&name), code)),
+                    .push(RejectedName::new(name.as_str(), code)),
             }
-        }
+            admitted.is_ok()
+        });
         if names.is_empty() {
             let code = command
                 .rejected
@@ -313,7 +306,7 @@ impl Shard {
         &mut self,
         slot: u32,
         id: Option<RawJson<'_>>,
-        names: Option<Vec<RequestedName>>,
+        names: Option<Vec<RequestedName<'_>>>,
         rejected: Vec<RejectedName>,
         now: Now,
     ) {
@@ -331,7 +324,7 @@ impl Shard {
         }
         let mut gone: Vec<TopicIndex> = names
             .iter()
-            .filter_map(|name| self.topics.find(name.channel.as_str()))
+            .filter_map(|name| self.find_topic(name))
             .collect();
         // One that is being sent away has no subscriptions any more, but values that wait.
         let is_leaving = self.connections[slot as usize].leaving;
@@ -368,25 +361,34 @@ impl Shard {
         });
     }
 
-    /// Adds the topic of `channel` to `set` (ascending), or changes its throttle, or says why not.
+    fn find_topic(&self, name: &RequestedName<'_>) -> Option<TopicIndex> {
+        match name {
+            RequestedName::Symbol(symbol) => self.topics.find_symbol(symbol.as_str()),
+            RequestedName::Channel(channel) => self.topics.find(channel.as_str()),
+        }
+    }
+
+    /// Adds the topic of `name` to `set` (ascending), or changes its throttle, or says why not.
     fn admit(
         &mut self,
         set: &mut Vec<Wanted>,
-        channel: &ChannelName,
+        name: &RequestedName<'_>,
         throttle_ms: u32,
     ) -> Result<TopicIndex, ErrorCode> {
-        let is_open = |open: &String| open == channel.namespace();
-        if is_private(channel.namespace()) && !self.config.open_namespaces.iter().any(is_open) {
-            return Err(ErrorCode::Forbidden);
+        if let RequestedName::Channel(channel) = name {
+            let is_open = |open: &String| open == channel.namespace();
+            if is_private(channel.namespace()) && !self.config.open_namespaces.iter().any(is_open) {
+                return Err(ErrorCode::Forbidden);
+            }
         }
         let is_full = set.len() >= SUBSCRIPTIONS_PER_CLIENT_MAX;
-        let known = self.topics.find(channel.as_str());
+        let known = self.find_topic(name);
         let place = |set: &[Wanted], topic| set.binary_search_by_key(&topic, |wanted| wanted.topic);
         let topic = match known {
             Some(topic) if place(set, topic).is_ok() => Some(topic),
             _ if is_full => None,
             Some(topic) => Some(topic),
-            None => self.topics.resolve_name(channel.as_str()),
+            None => self.topics.resolve_name(name.channel().as_str()),
         };
         let topic = topic.ok_or(ErrorCode::SubscriptionLimitExceeded)?;
         // Where nothing may be skipped there is nothing to leave out either.
@@ -438,19 +440,15 @@ impl Shard {
         }
     }
 
-    fn all_names(&self, topics: &[TopicIndex]) -> Vec<RequestedName> {
-        let channels = topics
-            .iter()
-            .map(|topic| self.topics.get(*topic).channel.clone());
+    fn all_names(&self, topics: &[TopicIndex]) -> Vec<RequestedName<'static>> {
+        let channels = topics.iter().map(|topic| &*self.topics.get(*topic).channel);
         channels
-            .filter_map(|channel| ChannelName::parse(&channel).ok())
-            .map(|channel| {
-                let asked_as = if channel.symbol().is_some() {
-                    AskedAs::Symbol
-                } else {
-                    AskedAs::Channel
-                };
-                RequestedName { channel, asked_as }
+            .filter_map(|channel| match symbol_of(channel) {
+                Some(symbol) => {
+                    let symbol = Symbol::parse(Cow::Owned(symbol.to_owned()));
+                    symbol.map(RequestedName::Symbol).ok()
+                }
+                None => ChannelName::parse(channel).map(RequestedName::Channel).ok(),
             })
             .collect()
     }
@@ -477,18 +475,11 @@ fn message_opcode(incoming: &Incoming) -> Option<MessageOpcode> {
 }
 
 /// The names of one list of an answer: symbols without their namespace.
-fn listed(names: &[RequestedName], list: AskedAs) -> impl Iterator<Item = &str> {
+fn listed<'n>(names: &'n [RequestedName<'_>], list: AskedAs) -> impl Iterator<Item = &'n str> {
     names
         .iter()
-        .filter(move |name| name.asked_as == list)
-        .map(asked_name)
-}
-
-fn asked_name(name: &RequestedName) -> &str {
-    match name.asked_as {
-        AskedAs::Symbol => name.channel.symbol().unwrap_or(name.channel.as_str()),
-        AskedAs::Channel => name.channel.as_str(),
-    }
+        .filter(move |name| name.asked_as() == list)
+        .map(RequestedName::as_str)
 }
 
 // The text below names it.

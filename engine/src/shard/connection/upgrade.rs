@@ -1,6 +1,8 @@
 //! From the request to a session, or to the status that says why not (PROTOCOL section 1).
 
-use tickwire_protocol::channel::ChannelName;
+use std::borrow::Cow;
+
+use tickwire_protocol::channel::Symbol;
 use tickwire_protocol::event::append_connected;
 use tickwire_protocol::handshake::{
     Parsed, Request, RequestError, UpgradeOffer, append_response, append_switching_protocols,
@@ -29,7 +31,7 @@ enum Answer<'b> {
     /// A session, subscribed to a symbol at once if the path named one.
     Session {
         key: &'b str,
-        ticker: Option<ChannelName>,
+        ticker: Option<Symbol<'static>>,
     },
     /// A session that sends messages back.
     Echo { key: &'b str },
@@ -200,7 +202,7 @@ impl Shard {
         }
     }
 
-    fn open_session(&mut self, slot: u32, key: &str, ticker: Option<ChannelName>, now: Now) {
+    fn open_session(&mut self, slot: u32, key: &str, ticker: Option<Symbol<'static>>, now: Now) {
         self.counters.handshakes[HandshakeResult::Accepted as usize] += 1;
         let connection = &mut self.connections[slot as usize];
         connection.phase = Phase::Open;
@@ -297,7 +299,7 @@ enum Resource {
     /// The server as a whole, in OPTIONS.
     Server,
     Quotes,
-    Session(Option<ChannelName>),
+    Session(Option<Symbol<'static>>),
     /// Where `--enable-echo` asks for it.
     Echo,
     Nothing,
@@ -315,7 +317,7 @@ fn resource(request: &Request<'_>) -> Resource {
             // A symbol may have slashes; whether they were encoded is the same.
             let parts: Vec<_> = segments.collect();
             let is_whole = parts.iter().all(|part| !part.is_empty());
-            match ChannelName::from_symbol(&parts.join("/")) {
+            match Symbol::parse(Cow::Owned(parts.join("/"))) {
                 Ok(ticker) if is_whole => Resource::Session(Some(ticker)),
                 _ => Resource::Nothing,
             }

@@ -16,10 +16,11 @@ pub use interest::InterestChange;
 pub(super) use interest::InterestLog;
 pub(super) use pending::{PendingFrame, Throttling};
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-use tickwire_protocol::channel::namespace_of;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use tickwire_protocol::channel::{namespace_of, symbol_of};
 
 use crate::mailbox::{TopicId, Update};
 use crate::policy::{OverflowPolicy, Policies};
@@ -59,7 +60,9 @@ pub(super) struct Topic {
 pub(super) struct Topics {
     topics: Vec<Topic>,
     free: Vec<TopicIndex>,
-    by_name: HashMap<Arc<str>, TopicIndex>,
+    /// By [`Topics::hash_of`] the name.
+    by_name: HashTable<TopicIndex>,
+    hasher: DefaultHashBuilder,
     by_id: Vec<Option<TopicIndex>>,
     /// Topics that exist by subscription alone. 0 <= unpublished <= unpublished_max.
     unpublished: usize,
@@ -72,7 +75,8 @@ impl Topics {
         Self {
             topics: Vec::new(),
             free: Vec::new(),
-            by_name: HashMap::new(),
+            by_name: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
             by_id: Vec::new(),
             unpublished: 0,
             unpublished_max,
@@ -94,7 +98,26 @@ impl Topics {
     }
 
     pub(super) fn find(&self, channel: &str) -> Option<TopicIndex> {
-        self.by_name.get(channel).copied()
+        match symbol_of(channel) {
+            Some(symbol) => self.find_symbol(symbol),
+            None => self.find_by(channel, |topic| *topic.channel == *channel),
+        }
+    }
+
+    /// The topic of a symbol, in upper case and without its namespace.
+    pub(super) fn find_symbol(&self, symbol: &str) -> Option<TopicIndex> {
+        self.find_by(symbol, |topic| symbol_of(&topic.channel) == Some(symbol))
+    }
+
+    fn find_by(&self, hashed: &str, is_meant: impl Fn(&Topic) -> bool) -> Option<TopicIndex> {
+        let hash = self.hasher.hash_one(hashed);
+        let is_meant = |topic: &TopicIndex| is_meant(self.get(*topic));
+        self.by_name.find(hash, is_meant).copied()
+    }
+
+    /// Of a symbol's channel the hash of the symbol, which is what clients name.
+    fn hash_of(hasher: &DefaultHashBuilder, channel: &str) -> u64 {
+        hasher.hash_one(symbol_of(channel).unwrap_or(channel))
     }
 
     /// The topic of an update, made when it is the first of its channel. Ingest bounds their number.
@@ -139,16 +162,19 @@ impl Topics {
         }
         let channel = std::mem::replace(&mut entry.channel, Arc::from(""));
         entry.groups = Vec::new();
-        if self.by_name.remove(&channel).is_some() {
+        let hash = Self::hash_of(&self.hasher, &channel);
+        if let Ok(entry) = self.by_name.find_entry(hash, |other| *other == topic) {
+            entry.remove();
             self.unpublished -= 1;
             self.free.push(topic);
         }
     }
 
     fn insert(&mut self, channel: Arc<str>) -> TopicIndex {
+        let hash = Self::hash_of(&self.hasher, &channel);
         let topic = Topic {
             policy: self.policies.of(namespace_of(&channel)),
-            channel: channel.clone(),
+            channel,
             published_as: None,
             last_value: None,
             last_sequence: 0,
@@ -168,7 +194,10 @@ impl Topics {
                 index
             }
         };
-        self.by_name.insert(channel, index);
+        let (topics, hasher) = (&self.topics, &self.hasher);
+        self.by_name.insert_unique(hash, index, |topic| {
+            Self::hash_of(hasher, &topics[topic.index()].channel)
+        });
         index
     }
 }
