@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tickwire_ring::{probe, raise_file_limit};
+use tickwire_ring::{probe, raise_file_limit, reserve_descriptors};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::sampler::{Sampler, Window};
@@ -138,7 +138,10 @@ fn check_machine(plan: &Plan) -> Result<String, Unusable> {
             ),
             "raise it (`ulimit -Hn`, LimitNOFILE=) or lower --connections",
         )),
-        _ => Ok(features.release),
+        _ => {
+            reserve_descriptors(needed);
+            Ok(features.release)
+        }
     }
 }
 

@@ -27,6 +27,7 @@
 //! Deliberately absent: threads, locks, async tasks, a clock, protocol knowledge.
 
 mod buffers;
+mod descriptors;
 mod event;
 pub mod placement;
 mod ring;
@@ -36,10 +37,11 @@ mod token;
 mod wake;
 
 pub use buffers::Lease;
+pub use descriptors::{FileLimit, raise_file_limit, reserve_descriptors};
 pub use event::{Counters, Event, ReceiveEnd, SendOutcome, Wait};
 pub use ring::Ring;
 pub use rustix::io::Errno;
-pub use setup::{FileLimit, KernelFeatures, RingConfig, SetupError, probe, raise_file_limit};
+pub use setup::{KernelFeatures, RingConfig, SetupError, probe};
 pub use slots::SharedBytes;
 pub use token::ConnectionKey;
 pub use wake::Waker;

@@ -4,7 +4,6 @@ use std::fmt;
 
 use io_uring::{IoUring, Probe, opcode};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Sizes of one ring.
 #[derive(Clone, Copy, Debug)]
@@ -167,31 +166,6 @@ pub(crate) fn build(
         .setup_submit_all()
         .setup_cqsize(completion_entries)
         .build(submission_entries)?)
-}
-
-/// The file limit after [`raise_file_limit`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileLimit {
-    /// Descriptors this process may have open; `None` without limit.
-    pub descriptors_max: Option<u64>,
-}
-
-/// Raises the soft file limit (RLIMIT_NOFILE) to the hard one; each connection needs a descriptor.
-#[must_use]
-pub fn raise_file_limit() -> FileLimit {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    // Refused only by a security module; what is in force then still holds.
-    let in_force = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
-    FileLimit {
-        descriptors_max: in_force,
-    }
 }
 
 #[cfg(test)]

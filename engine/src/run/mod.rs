@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tickwire_ring::{FileLimit, raise_file_limit};
+use tickwire_ring::{FileLimit, raise_file_limit, reserve_descriptors};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, channel, unbounded_channel};
@@ -101,6 +101,9 @@ pub fn run(mut config: Config) -> Result<(), StartError> {
         warn!("{warning}");
     }
     let descriptors_spare = fit_to_file_limit(&mut config, raise_file_limit())?;
+    reserve_descriptors(
+        DESCRIPTORS_RESERVED + u64::from(REFUSAL_SLOTS) + u64::from(config.limits.connections_max),
+    );
     let driver = choice::choose(config.driver).map_err(StartError::Driver)?;
     let allowed = tickwire_ring::placement::allowed_cpus()
         .map_err(|errno| StartError::Runtime(errno.into()))?;
