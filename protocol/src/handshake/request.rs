@@ -3,9 +3,9 @@
 //! Where HTTP lets a server choose, this one refuses what two readers could take differently (RFC 9112,
 //! section 11.2): a proxy in front must not see another request than the one that is served here.
 
-use std::fmt;
+use std::{fmt, mem::MaybeUninit};
 
-use httparse::{EMPTY_HEADER, Header, Status};
+use httparse::{Header, Status};
 
 use super::{
     body::announces_body,
@@ -62,9 +62,10 @@ impl<'b> Request<'b> {
 ///
 /// Cost: no allocation. Each call starts from the first byte.
 pub fn parse_request(bytes: &[u8]) -> Result<Parsed<'_>, RequestError> {
-    let mut headers = [EMPTY_HEADER; REQUEST_HEADERS_MAX];
-    let mut head = httparse::Request::new(&mut headers);
-    let head_len = match head.parse(bytes) {
+    // Not filled in advance: they take more than the request.
+    let mut headers = [const { MaybeUninit::uninit() }; REQUEST_HEADERS_MAX];
+    let mut head = httparse::Request::new(&mut []);
+    let head_len = match head.parse_with_uninit_headers(bytes, &mut headers) {
         Ok(Status::Complete(head_len)) if head_len <= REQUEST_HEAD_BYTES_MAX => head_len,
         Ok(Status::Partial) if bytes.len() < REQUEST_HEAD_BYTES_MAX => return Ok(Parsed::Partial),
         Ok(_) => return Err(too_large(bytes)),

@@ -8,15 +8,14 @@ use crate::json::append_decimal;
 ///
 /// `key` is that of [`UpgradeOffer::Valid`](super::UpgradeOffer::Valid).
 pub fn append_switching_protocols(out: &mut Vec<u8>, key: &str) {
-    append_status_line(out, 101);
-    append_header(out, "Upgrade", "websocket");
-    append_header(out, "Connection", "Upgrade");
-    append_header(
-        out,
-        "Sec-WebSocket-Accept",
-        &derive_accept_key(key.as_bytes()),
+    out.extend_from_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\n\
+        Upgrade: websocket\r\n\
+        Connection: Upgrade\r\n\
+        Sec-WebSocket-Accept: ",
     );
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(derive_accept_key(key.as_bytes()).as_bytes());
+    out.extend_from_slice(b"\r\n\r\n");
 }
 
 /// Appends a complete answer, after which the connection closes.
@@ -75,7 +74,6 @@ fn append_header(out: &mut Vec<u8>, name: &str, value: &str) {
 /// RFC 9110, section 15; empty, which HTTP allows, for what this server does not send.
 const fn reason_phrase(status: u16) -> &'static str {
     match status {
-        101 => "Switching Protocols",
         200 => "OK",
         204 => "No Content",
         304 => "Not Modified",
