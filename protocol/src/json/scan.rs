@@ -144,12 +144,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// `length` ends at a character: all that is cut at is ASCII.
+    #[inline]
     fn take(&mut self, length: usize) -> Option<&'a str> {
         let (taken, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         Some(taken)
     }
 
+    #[inline]
     fn skip_white_space(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.first() {
             self.take(1);
@@ -157,6 +159,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Skips `separator`, which may be absent before a first element, and white space around it.
+    #[inline]
     fn skip_separator(&mut self, separator: u8) {
         self.skip_white_space();
         if self.first() == Some(separator) {
@@ -166,6 +169,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// `None` at the end of the surrounding array or object.
+    #[inline]
     fn take_value(&mut self) -> Option<Value<'a>> {
         self.skip_white_space();
         let bytes = self.rest.as_bytes();
@@ -191,6 +195,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
+#[inline]
 /// The length of the string that `bytes` start with, quotes included, and whether it has escapes.
 fn string_len(bytes: &[u8]) -> Option<(usize, bool)> {
     let mut rest = bytes.strip_prefix(b"\"")?;

@@ -310,14 +310,13 @@ impl Shard {
         rejected: Vec<RejectedName>,
         now: Now,
     ) {
-        let set = self.set_of(slot);
-        let before: Vec<TopicIndex> = set.iter().map(|wanted| wanted.topic).collect();
+        let mut set = self.set_of(slot);
         let is_everything = names.is_none();
         if is_everything {
             self.settle(slot);
             self.cancel_values(slot);
         }
-        let names = names.unwrap_or_else(|| self.all_names(&before));
+        let names = names.unwrap_or_else(|| self.all_names(&set));
         if names.is_empty() && !rejected.is_empty() {
             let code = rejected[0].code;
             return self.reply_error(slot, code, refusal_text(code), id.as_ref(), now);
@@ -328,13 +327,10 @@ impl Shard {
             .collect();
         // One that is being sent away has no subscriptions any more, but values that wait.
         let is_leaving = self.connections[slot as usize].leaving;
-        gone.retain(|topic| is_leaving || before.binary_search(topic).is_ok());
+        gone.retain(|topic| is_leaving || place_of(*topic, &set).is_ok());
         gone.sort_unstable();
         gone.dedup();
-        let after: Vec<Wanted> = set
-            .into_iter()
-            .filter(|wanted| gone.binary_search(&wanted.topic).is_err())
-            .collect();
+        set.retain(|wanted| gone.binary_search(&wanted.topic).is_err());
         self.settle(slot);
         if self.connections[slot as usize].phase != Phase::Open {
             return;
@@ -351,7 +347,7 @@ impl Shard {
             account.take_notice_of(&gone)
         };
         self.tell(slot, &notice);
-        self.change_group(slot, &after);
+        self.change_group(slot, &set);
         let (symbols, channels) = (
             listed(&names, AskedAs::Symbol),
             listed(&names, AskedAs::Channel),
@@ -383,9 +379,8 @@ impl Shard {
         }
         let is_full = set.len() >= SUBSCRIPTIONS_PER_CLIENT_MAX;
         let known = self.find_topic(name);
-        let place = |set: &[Wanted], topic| set.binary_search_by_key(&topic, |wanted| wanted.topic);
         let topic = match known {
-            Some(topic) if place(set, topic).is_ok() => Some(topic),
+            Some(topic) if place_of(topic, set).is_ok() => Some(topic),
             _ if is_full => None,
             Some(topic) => Some(topic),
             None => self.topics.resolve_name(name.channel().as_str()),
@@ -397,7 +392,7 @@ impl Shard {
             topic,
             throttle_ms: if may_skip { throttle_ms } else { 0 },
         };
-        match place(set, topic) {
+        match place_of(topic, set) {
             Ok(place) => set[place] = wanted,
             Err(place) => set.insert(place, wanted),
         }
@@ -440,8 +435,10 @@ impl Shard {
         }
     }
 
-    fn all_names(&self, topics: &[TopicIndex]) -> Vec<RequestedName<'static>> {
-        let channels = topics.iter().map(|topic| &*self.topics.get(*topic).channel);
+    fn all_names(&self, set: &[Wanted]) -> Vec<RequestedName<'static>> {
+        let channels = set
+            .iter()
+            .map(|wanted| &*self.topics.get(wanted.topic).channel);
         channels
             .filter_map(|channel| match symbol_of(channel) {
                 Some(symbol) => {
@@ -472,6 +469,11 @@ fn message_opcode(incoming: &Incoming) -> Option<MessageOpcode> {
         Incoming::Binary => Some(MessageOpcode::Binary),
         Incoming::Ping(_) | Incoming::Pong(_) | Incoming::Close(_) => None,
     }
+}
+
+/// Where `topic` stands in `set` (ascending), or would.
+fn place_of(topic: TopicIndex, set: &[Wanted]) -> Result<usize, usize> {
+    set.binary_search_by_key(&topic, |wanted| wanted.topic)
 }
 
 /// The names of one list of an answer: symbols without their namespace.
