@@ -36,7 +36,7 @@ impl ChannelName {
         if kinds & OUTSIDE != 0 {
             return Err(ChannelError::InvalidSymbol);
         }
-        let Self(mut name) = Self::of_symbol(symbol);
+        let mut name = prefixed(symbol);
         if kinds & LOWER != 0 {
             let (_, symbol) = name.split_at_mut(MARKET_PREFIX.len());
             symbol.make_ascii_uppercase();
@@ -60,14 +60,6 @@ impl ChannelName {
         Ok(Self(name.into()))
     }
 
-    /// `symbol` is valid.
-    fn of_symbol(symbol: &str) -> Self {
-        let mut name = CompactString::with_capacity(MARKET_PREFIX.len() + symbol.len());
-        name.push_str(MARKET_PREFIX);
-        name.push_str(symbol);
-        Self(name)
-    }
-
     /// The whole name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -85,7 +77,7 @@ impl ChannelName {
 }
 
 /// A valid symbol, in upper case; borrowed where it was written so.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbol<'a>(Cow<'a, str>);
 
 impl<'a> Symbol<'a> {
@@ -97,7 +89,11 @@ impl<'a> Symbol<'a> {
     pub fn parse(written: Cow<'a, str>) -> Result<Self, ChannelError> {
         match kinds_of(&written) {
             PLAIN => Ok(Self(written)),
-            kinds if kinds & OUTSIDE == 0 => Ok(Self(Cow::Owned(written.to_ascii_uppercase()))),
+            kinds if kinds & OUTSIDE == 0 => {
+                let mut raised = written.into_owned();
+                raised.make_ascii_uppercase();
+                Ok(Self(Cow::Owned(raised)))
+            }
             _ => Err(ChannelError::InvalidSymbol),
         }
     }
@@ -109,8 +105,15 @@ impl<'a> Symbol<'a> {
 
     /// Its channel.
     pub fn channel(&self) -> ChannelName {
-        ChannelName::of_symbol(&self.0)
+        ChannelName(prefixed(&self.0))
     }
+}
+
+fn prefixed(symbol: &str) -> CompactString {
+    let mut name = CompactString::with_capacity(MARKET_PREFIX.len() + symbol.len());
+    name.push_str(MARKET_PREFIX);
+    name.push_str(symbol);
+    name
 }
 
 impl Borrow<str> for ChannelName {

@@ -1,8 +1,8 @@
-//! What this crate needs of JSON: a validator, a scanner over validated bytes, and a writer.
+//! What this crate needs of JSON: a validator, a scanner over validated text, and a writer.
 //!
 //! Values pass through as the bytes they were written with; nothing here builds a tree. The
 //! scanner trusts the grammar, which the validator has checked, but not with its safety: on other
-//! bytes it ends early.
+//! text it ends early.
 
 mod scan;
 mod validate;

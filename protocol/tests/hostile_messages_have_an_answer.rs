@@ -262,8 +262,21 @@ fn the_names_of_a_full_message_are_no_more_than_its_bytes() {
     let same = message("\"A\",".repeat(16_000));
     let request = subscribe(&same);
     assert_eq!((request.names.len(), request.rejected.len()), (1, 0));
-    let distinct = message((0..9_000).map(|n| format!("\"{n:x}\",")).collect());
+    let listed = |n: u32| format!("\"{n:x}\",");
+    let distinct = message((0..9_000).map(listed).collect());
     assert_eq!(subscribe(&distinct).names.len(), 9_000);
+    // Whichever comes a second time, and in whichever list.
+    for again in [0, 15, 16, 17, 18, 33, 5_000, 8_999] {
+        let twice = message((0..9_000).chain([again, again]).map(listed).collect());
+        assert_eq!(subscribe(&twice).names.len(), 9_000, "{again}");
+    }
+    let numbers = |from: u32, to: u32| (from..to).map(listed).collect::<String>();
+    let (few, many) = (numbers(0, 14), numbers(0, 40));
+    let both = format!(
+        r#"{{"action":"subscribe","symbols":[{few}"A"],"channels":[{many}"A","news",{many}"news"]}}"#
+    );
+    // "A" is ten.
+    assert_eq!(subscribe(&both).names.len(), 14 + 40 + 1 + 1);
     // What is refused is counted, and few of it is kept.
     for garbage in ["0,", "\"\",", "\"?\",", "[],"] {
         check_refused(message(garbage.repeat(10_000)), InvalidMessage);

@@ -8,7 +8,7 @@ use super::envelope::Refusal;
 use crate::{
     channel::{ChannelError, ChannelName, Symbol},
     error_code::ErrorCode,
-    json::{RawString, Value},
+    json::Value,
     limits::{CHANNEL_BYTES_MAX, REJECTED_NAMES_MAX},
 };
 
@@ -22,14 +22,6 @@ pub enum RequestedName<'m> {
 }
 
 impl RequestedName<'_> {
-    /// The channel meant.
-    pub fn channel(&self) -> ChannelName {
-        match self {
-            Self::Symbol(symbol) => symbol.channel(),
-            Self::Channel(channel) => channel.clone(),
-        }
-    }
-
     /// The name as the answer gives it.
     pub fn as_str(&self) -> &str {
         match self {
@@ -48,7 +40,7 @@ impl RequestedName<'_> {
 }
 
 /// The list of a command, and of its answer, that a name stands in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AskedAs {
     /// In `symbols`.
     Symbol,
@@ -72,6 +64,9 @@ impl AskedAs {
         }
     }
 }
+
+// A message of 64 KiB may name ten thousand.
+const _: () = assert!(size_of::<RequestedName<'_>>() <= 32);
 
 /// A name that the client was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,28 +122,30 @@ impl<'m> Names<'m> {
                 "{key} must be an array of strings"
             )));
         };
-        // Enough for names of five characters and more, with their quotes and comma; four times the text at most.
+        // Enough for names of five characters and more, with their quotes and comma.
         self.accepted.reserve(list.text().len() / 8);
         for element in elements {
-            let Some(name) = element.as_string() else {
+            let Some(written) = element.as_string() else {
                 self.reject(element.text(), asked_as.error())?;
                 continue;
             };
-            let name = name.decode();
+            let name = written.decode();
             let parsed = match asked_as {
                 AskedAs::Symbol => Symbol::parse(name).map(RequestedName::Symbol),
                 AskedAs::Channel => ChannelName::parse(&name).map(RequestedName::Channel),
             };
             match parsed {
-                Ok(name) if self.seen.is_new(&name, &self.accepted) => self.accepted.push(name),
-                Ok(_) => {}
-                Err(error) => {
-                    let name = element.as_string().map(RawString::decode);
-                    self.reject(&name.unwrap_or_default(), error)?;
-                }
+                Ok(name) => self.accept(name),
+                Err(error) => self.reject(&written.decode(), error)?,
             }
         }
         Ok(())
+    }
+
+    fn accept(&mut self, name: RequestedName<'m>) {
+        if self.seen.is_new(&name, &self.accepted) {
+            self.accepted.push(name);
+        }
     }
 
     fn reject(&mut self, name: &str, error: ChannelError) -> Result<(), Refusal> {
@@ -173,7 +170,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Up to so many names a set bit has all of them looked at, which one in five names meets at most.
+    /// Up to so many names a set bit has all of them looked at: a duplicate always, one new name in five at most.
     const FEW: usize = 16;
 
     /// Whether `name` is not among `names`, all of which were asked about before and were new.

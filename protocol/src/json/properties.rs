@@ -180,7 +180,7 @@ proptest! {
             Ok(document) if by_grammar && Value::of_document(document).depth() > JSON_DEPTH_MAX => {
                 Err(Invalid::TooDeep)
             }
-            _ if by_grammar => Ok(()),
+            Ok(_) if by_grammar => Ok(()),
             _ => Err(Invalid::NotJson),
         };
         prop_assert_eq!(Validator::new().validate(&document), expected);

@@ -195,8 +195,8 @@ impl<'a> Scanner<'a> {
     }
 }
 
-#[inline]
 /// The length of the string that `bytes` start with, quotes included, and whether it has escapes.
+#[inline]
 fn string_len(bytes: &[u8]) -> Option<(usize, bool)> {
     let mut rest = bytes.strip_prefix(b"\"")?;
     let mut has_escapes = false;
@@ -330,7 +330,20 @@ fn split_hex(text: &str) -> Option<(u32, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
     use super::*;
+
+    proptest! {
+        /// Bytes that differ from those looked for by little, and in the bits that subtraction carries to.
+        #[test]
+        fn the_first_quote_or_backslash_is_found(
+            bytes in vec(select(b"!\"#[\\]\x00\x01\x80\xa2\xdc".to_vec()), 0..40)
+        ) {
+            let expected = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+            prop_assert_eq!(quote_or_backslash(&bytes), expected);
+        }
+    }
 
     #[track_caller]
     fn check_string(written: &str, expected: &str) {

@@ -383,7 +383,12 @@ impl Shard {
             Some(topic) if place_of(topic, set).is_ok() => Some(topic),
             _ if is_full => None,
             Some(topic) => Some(topic),
-            None => self.topics.resolve_name(name.channel().as_str()),
+            None => match name {
+                RequestedName::Symbol(symbol) => {
+                    self.topics.resolve_name(symbol.channel().as_str())
+                }
+                RequestedName::Channel(channel) => self.topics.resolve_name(channel.as_str()),
+            },
         };
         let topic = topic.ok_or(ErrorCode::SubscriptionLimitExceeded)?;
         // Where nothing may be skipped there is nothing to leave out either.

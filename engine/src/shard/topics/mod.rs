@@ -111,8 +111,8 @@ impl Topics {
 
     fn find_by(&self, hashed: &str, is_meant: impl Fn(&Topic) -> bool) -> Option<TopicIndex> {
         let hash = self.hasher.hash_one(hashed);
-        let is_meant = |topic: &TopicIndex| is_meant(self.get(*topic));
-        self.by_name.find(hash, is_meant).copied()
+        let found = self.by_name.find(hash, |topic| is_meant(self.get(*topic)));
+        found.copied()
     }
 
     /// Of a symbol's channel the hash of the symbol, which is what clients name.
@@ -163,8 +163,8 @@ impl Topics {
         let channel = std::mem::replace(&mut entry.channel, Arc::from(""));
         entry.groups = Vec::new();
         let hash = Self::hash_of(&self.hasher, &channel);
-        if let Ok(entry) = self.by_name.find_entry(hash, |other| *other == topic) {
-            entry.remove();
+        if let Ok(named) = self.by_name.find_entry(hash, |other| *other == topic) {
+            named.remove();
             self.unpublished -= 1;
             self.free.push(topic);
         }
@@ -244,5 +244,21 @@ mod tests {
         let published = topics.resolve(&update(0, "market:B", 1));
         topics.release_unused(published);
         assert_eq!(topics.find("market:B"), Some(published));
+    }
+
+    #[test]
+    fn a_symbol_and_a_channel_of_the_same_name_are_two_topics() {
+        let mut topics = Topics::new(4, Policies::default());
+        for (channel, symbol) in [("A", "market:A"), ("MARKET:A", "market:MARKET:A")] {
+            let by_channel = topics.resolve_name(channel).unwrap();
+            let by_symbol = topics.resolve_name(symbol).unwrap();
+            assert_ne!(by_channel, by_symbol);
+            assert_eq!(topics.find(channel), Some(by_channel));
+            assert_eq!(topics.find(symbol), Some(by_symbol));
+            assert_eq!(topics.find_symbol(channel), Some(by_symbol));
+            topics.release_unused(by_channel);
+            assert_eq!(topics.find(channel), None);
+            assert_eq!(topics.find_symbol(channel), Some(by_symbol));
+        }
     }
 }
