@@ -36,7 +36,9 @@ fn check_response(text: &str, status: u16) -> (&str, &str) {
     let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
     let length = body.len().to_string();
     assert_eq!(field("Content-Length: "), Some(&*length), "{text:?}");
-    assert_eq!(field("Connection: "), Some("close"), "{text:?}");
+    // Where there is an Upgrade it is for the next hop (RFC 9110, section 7.8).
+    let connection = field("Upgrade: ").map_or("close", |_| "close, Upgrade");
+    assert_eq!(field("Connection: "), Some(connection), "{text:?}");
     (head, body)
 }
 
@@ -139,7 +141,10 @@ fn requests_get_their_status() {
         let head = check(&engine, request.as_bytes(), status);
         match status {
             405 => assert!(head.contains("Allow: GET"), "{head}"),
-            426 => assert!(head.contains("Sec-WebSocket-Version: 13"), "{head}"),
+            426 => {
+                assert!(head.contains("Sec-WebSocket-Version: 13"), "{head}");
+                assert!(head.contains("Upgrade: websocket"), "{head}");
+            }
             _ => {}
         }
     }

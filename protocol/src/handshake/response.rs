@@ -34,8 +34,14 @@ pub fn append_response(
     for (name, value) in extra_headers {
         append_header(out, name, value);
     }
+    // An Upgrade is for the next hop alone, which Connection says (RFC 9110, section 7.8).
+    let connection = if extra_headers.iter().any(|(name, _)| *name == "Upgrade") {
+        "close, Upgrade"
+    } else {
+        "close"
+    };
     if status == 304 {
-        append_header(out, "Connection", "close");
+        append_header(out, "Connection", connection);
         out.extend_from_slice(b"\r\n");
         return;
     }
@@ -45,7 +51,7 @@ pub fn append_response(
     out.extend_from_slice(b"Content-Length: ");
     append_decimal(out, body.len() as u64);
     out.extend_from_slice(b"\r\n");
-    append_header(out, "Connection", "close");
+    append_header(out, "Connection", connection);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body);
 }
