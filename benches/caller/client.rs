@@ -4,9 +4,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tickwire_protocol::frame::{MaskedOpcode, append_masked};
 use tickwire_protocol::handshake::append_upgrade_request;
 
+use crate::conversation::{conversation, frame, listed};
 use crate::{Arguments, Begun, Until, clock};
 
 /// What all clients say, made once.
@@ -16,7 +16,7 @@ pub(crate) struct Conversation {
     /// The first subscription and how many frames answer it; `None` when there is none.
     subscription: Option<(Vec<u8>, usize)>,
     /// Sent in turn.
-    commands: Vec<Vec<u8>>,
+    commands: [Vec<u8>; 3],
 }
 
 impl Conversation {
@@ -24,37 +24,18 @@ impl Conversation {
         let mut upgrade = Vec::new();
         let host = arguments.address.to_string();
         append_upgrade_request(&mut upgrade, &host, "/ws", "dGhlIHNhbXBsZSBub25jZQ==");
-        let symbols: Vec<String> = (1..=arguments.symbols)
-            .map(|n| format!(r#""SYM{n:03}""#))
-            .collect();
-        let symbols = symbols.join(",");
+        let symbols = listed(arguments.symbols);
         let subscription = frame(&format!(
             r#"{{"action":"subscribe","id":1,"symbols":[{symbols}]}}"#
         ));
-        let commands = [
-            format!(r#"{{"action":"subscribe","id":2,"symbols":[{symbols}],"snapshot":false}}"#),
-            format!(r#"{{"action":"unsubscribe","id":3,"symbols":[{symbols}]}}"#),
-            r#"{"action":"ping","id":4}"#.to_owned(),
-        ];
         Self {
             upgrade,
             greeting_frames: arguments.greeting_frames,
             subscription: (arguments.until == Until::Subscribed)
                 .then_some((subscription, arguments.subscribed_frames)),
-            commands: commands.iter().map(|command| frame(command)).collect(),
+            commands: conversation(arguments.symbols),
         }
     }
-}
-
-fn frame(text: &str) -> Vec<u8> {
-    let mut frame = Vec::new();
-    append_masked(
-        &mut frame,
-        MaskedOpcode::Text,
-        [0x3a, 0x91, 0x5c, 0xe7],
-        text.as_bytes(),
-    );
-    frame
 }
 
 /// One connection.

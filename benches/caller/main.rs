@@ -13,6 +13,8 @@
 
 mod client;
 mod clock;
+#[path = "../fixtures/conversation.rs"]
+mod conversation;
 mod phase;
 
 use std::error::Error;
@@ -142,9 +144,8 @@ impl<'a> Caller<'a> {
                 &phase,
             )?;
             for index in 0..self.events.len() {
-                let epoll::Event { flags, data } = self.events[index];
-                let has_ended = flags.contains(epoll::EventFlags::RDHUP);
-                let client = &mut self.clients[usize::try_from(data.u64())?];
+                let (client, has_ended) = self.event(index)?;
+                let client = &mut self.clients[client];
                 if let Progress::Opened = client.open(self.conversation, has_ended)? {
                     opened += 1;
                     phase.note(client.begun());
@@ -173,9 +174,8 @@ impl<'a> Caller<'a> {
         while busy > 0 {
             self.wait(1_000, &phase)?;
             for index in 0..self.events.len() {
-                let epoll::Event { flags, data } = self.events[index];
-                let has_ended = flags.contains(epoll::EventFlags::RDHUP);
-                let client = &mut self.clients[usize::try_from(data.u64())?];
+                let (client, has_ended) = self.event(index)?;
+                let client = &mut self.clients[client];
                 if !client.is_answered(has_ended)? {
                     continue;
                 }
@@ -186,6 +186,14 @@ impl<'a> Caller<'a> {
             }
         }
         Ok(phase.end())
+    }
+
+    /// Whose event it is, and whether the server has ended its side.
+    fn event(&self, index: usize) -> Result<(usize, bool), Box<dyn Error>> {
+        // By value: it is packed.
+        let epoll::Event { flags, data } = self.events[index];
+        let has_ended = flags.contains(epoll::EventFlags::RDHUP);
+        Ok((usize::try_from(data.u64())?, has_ended))
     }
 
     fn wait(&mut self, most_ms: u32, phase: &Phase) -> Result<(), Box<dyn Error>> {

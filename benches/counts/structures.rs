@@ -139,7 +139,7 @@ fn command_parse(rounds: usize) -> usize {
 fn command_answer(rounds: usize) -> usize {
     // Another client keeps the symbols: with thousands of clients few of them come and go.
     let (mut driver, connections) = crowd(2, |_| (1..=10).map(|n| format!("SYM{n:03}")).collect());
-    let messages = conversation();
+    let messages = conversation(10);
     let mut converse = || {
         for message in &messages {
             driver.client_sends(connections[1], message);
