@@ -4,9 +4,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tickwire_protocol::handshake::append_upgrade_request;
 
-use crate::conversation::{conversation, frame, listed};
+use crate::conversation::{conversation, subscription, upgrade};
 use crate::{Arguments, Begun, Until, clock};
 
 /// What all clients say, made once.
@@ -21,15 +20,9 @@ pub(crate) struct Conversation {
 
 impl Conversation {
     pub(crate) fn new(arguments: &Arguments) -> Self {
-        let mut upgrade = Vec::new();
-        let host = arguments.address.to_string();
-        append_upgrade_request(&mut upgrade, &host, "/ws", "dGhlIHNhbXBsZSBub25jZQ==");
-        let symbols = listed(arguments.symbols);
-        let subscription = frame(&format!(
-            r#"{{"action":"subscribe","id":1,"symbols":[{symbols}]}}"#
-        ));
+        let subscription = subscription(arguments.symbols);
         Self {
-            upgrade,
+            upgrade: upgrade(&arguments.address.to_string()),
             greeting_frames: arguments.greeting_frames,
             subscription: (arguments.until == Until::Subscribed)
                 .then_some((subscription, arguments.subscribed_frames)),

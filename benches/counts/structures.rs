@@ -12,7 +12,7 @@ use tickwire_protocol::timestamp::Timestamp;
 
 use crate::books::{Books, CONNECTIONS, SYMBOLS};
 use crate::commanded::subscribe_50;
-use crate::conversation::conversation;
+use crate::conversation::{conversation, names, subscription, upgrade};
 use crate::crowd::crowd;
 use crate::published::CANONICAL;
 use crate::received::message;
@@ -29,7 +29,7 @@ pub(crate) struct Structure {
 }
 
 /// In the order of an update's way.
-pub(crate) const STRUCTURES: [Structure; 6] = [
+pub(crate) const STRUCTURES: [Structure; 7] = [
     Structure {
         name: "frame_build",
         run: frame_build,
@@ -49,6 +49,10 @@ pub(crate) const STRUCTURES: [Structure; 6] = [
     Structure {
         name: "command_answer",
         run: command_answer,
+    },
+    Structure {
+        name: "connection",
+        run: connection,
     },
     Structure {
         name: "message_read_and_audit",
@@ -138,7 +142,7 @@ fn command_parse(rounds: usize) -> usize {
 /// subscription to 10 symbols, its end, a ping, and again.
 fn command_answer(rounds: usize) -> usize {
     // Another client keeps the symbols: with thousands of clients few of them come and go.
-    let (mut driver, connections) = crowd(2, |_| (1..=10).map(|n| format!("SYM{n:03}")).collect());
+    let (mut driver, connections) = crowd(2, |_| names(10).collect());
     let messages = conversation(10);
     let mut converse = || {
         for message in &messages {
@@ -158,6 +162,35 @@ fn command_answer(rounds: usize) -> usize {
     let received = (messages.len() * (rounds + 1)) as u64 + 2;
     assert_eq!(counters.messages.iter().sum::<u64>(), received);
     messages.len() * rounds
+}
+
+/// An item is a client, the simulated driver's part included: upgrade, subscription to 10 symbols, their values, and its
+/// end.
+fn connection(rounds: usize) -> usize {
+    // Another client keeps the symbols.
+    let (mut driver, _) = crowd(1, |_| names(10).collect());
+    let mut values: Vec<_> = names(10)
+        .zip(0..)
+        .map(|(name, topic)| update(topic, &format!("market:{name}").into(), 1))
+        .collect();
+    driver.publish(&mut values);
+    driver.run();
+    let (upgrade, subscription) = (upgrade("127.0.0.1:8081"), subscription(10));
+    let mut visit = || {
+        let connection = driver.connect();
+        driver.client_mut(connection).keeps_bytes = false;
+        for message in [&upgrade, &subscription] {
+            driver.client_sends(connection, message);
+            driver.run();
+        }
+        driver.client_ends(connection, true);
+        driver.run();
+    };
+    visit();
+    (0..rounds).for_each(|_| visit());
+    let counters = driver.shard().metrics().counters;
+    assert_eq!(counters.snapshots, 10 * (rounds as u64 + 1));
+    rounds
 }
 
 /// An item is a value that one of 1000 clients received: understood and booked. The first client's is scanned, the
