@@ -8,7 +8,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tickwire_protocol::command::CommandParser;
+use tickwire_protocol::command::parse_command;
 
 #[path = "fixtures/commanded.rs"]
 mod commanded;
@@ -20,10 +20,9 @@ fn command_parse(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     let subscribe_50 = subscribe_50();
     let ping = r#"{"action":"ping","timestamp":"2026-01-10T10:30:00Z"}"#.to_owned();
-    let mut parser = CommandParser::new();
     for (name, message) in [("subscribe_50", &subscribe_50), ("ping", &ping)] {
         group.bench_function(name, |b| {
-            b.iter(|| assert!(black_box(parser.parse(black_box(message.as_bytes()))).is_ok()));
+            b.iter(|| assert!(black_box(parse_command(black_box(message.as_bytes()))).is_ok()));
         });
     }
     group.finish();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use loadgen::message::{Heard, Reader};
 use loadgen::symbols::Symbols;
 use tickwire_engine::mailbox::{MailboxConfig, WakeShard, mailbox};
-use tickwire_protocol::command::CommandParser;
+use tickwire_protocol::command::parse_command;
 use tickwire_protocol::publication::PublicationDecoder;
 use tickwire_protocol::timestamp::Timestamp;
 
@@ -131,8 +131,7 @@ fn fan_out(rounds: usize) -> usize {
 /// An item is a subscription to 50 symbols, from text to command.
 fn command_parse(rounds: usize) -> usize {
     let subscribe_50 = subscribe_50();
-    let mut parser = CommandParser::new();
-    let mut parse = || assert!(black_box(parser.parse(black_box(subscribe_50.as_bytes()))).is_ok());
+    let parse = || assert!(black_box(parse_command(black_box(subscribe_50.as_bytes()))).is_ok());
     parse();
     (0..rounds).for_each(|_| parse());
     rounds

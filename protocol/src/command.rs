@@ -1,6 +1,6 @@
 //! Client to server: what a client may ask for.
 //!
-//! The shard of a connection gives every text message to its [`CommandParser`]. Parsing decides
+//! The shard of a connection gives every text message to [`parse_command`]. Parsing decides
 //! whether a request can be understood; whether it is allowed (private namespaces, limits, tokens)
 //! is the engine's decision.
 
@@ -11,7 +11,7 @@ mod parse;
 use std::borrow::Cow;
 
 pub use names::{AskedAs, RejectedName, RequestedName};
-pub use parse::CommandParser;
+pub use parse::parse_command;
 
 use crate::error_code::ErrorCode;
 

@@ -3,7 +3,7 @@
 //! ```text
 //! publisher --payload--> publication::PublicationDecoder --append_frame--> one server frame, shared by all
 //! client    --bytes----> handshake::parse_request        --Valid{key}----> append_switching_protocols
-//! client    --bytes----> frame::FrameDecoder --message---> command::CommandParser --> Command
+//! client    --bytes----> frame::FrameDecoder --message---> command::parse_command --> Command
 //! client   <--frames---- event::append_*                 (answers and notices; control frames: frame::append_*)
 //! ```
 //!

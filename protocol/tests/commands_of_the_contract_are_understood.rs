@@ -6,13 +6,13 @@
 )]
 
 use tickwire_protocol::{
-    command::{Command, CommandParser, RejectedName, RequestedName, Subscribe},
+    command::{Command, RejectedName, RequestedName, Subscribe, parse_command},
     error_code::ErrorCode,
 };
 
 #[track_caller]
 fn parse(message: &str) -> Command<'_> {
-    CommandParser::new().parse(message.as_bytes()).unwrap()
+    parse_command(message.as_bytes()).unwrap()
 }
 
 #[track_caller]

@@ -6,7 +6,7 @@
 )]
 
 use tickwire_protocol::{
-    command::{Command, CommandParser, RawJson, RejectedName},
+    command::{Command, RawJson, RejectedName, parse_command},
     error_code::ErrorCode,
     event::{self, SourceState},
     frame,
@@ -32,7 +32,7 @@ fn check(write: impl FnOnce(&mut Vec<u8>), expected: &str) {
 /// Values to echo come out of commands only.
 fn with_echo(json: &str, test: impl FnOnce(&RawJson<'_>)) {
     let message = format!(r#"{{"type":"ping","timestamp":{json}}}"#);
-    match CommandParser::new().parse(message.as_bytes()).unwrap() {
+    match parse_command(message.as_bytes()).unwrap() {
         Command::Ping { timestamp, .. } => test(&timestamp.unwrap()),
         other => panic!("not a ping: {other:?}"),
     }

@@ -1,13 +1,13 @@
 //! Messages that hostile or sloppy clients send, and what each is taken for. What bounds their cost is counted.
 
 use tickwire_protocol::{
-    command::{Command, CommandError, CommandParser, Subscribe},
+    command::{Command, CommandError, Subscribe, parse_command},
     error_code::ErrorCode::{self, InvalidMessage, InvalidSymbol, UnsupportedAction},
     limits::{COMMAND_BYTES_MAX, REJECTED_NAMES_MAX, REQUEST_ID_BYTES_MAX},
 };
 
 fn parse(message: &[u8]) -> Result<Command<'_>, CommandError<'_>> {
-    CommandParser::new().parse(message)
+    parse_command(message)
 }
 
 #[track_caller]
@@ -285,24 +285,4 @@ fn the_names_of_a_full_message_are_no_more_than_its_bytes() {
     }
     let long = message(format!("\"{}\",", "A".repeat(COMMAND_BYTES_MAX - 100)));
     assert!(subscribe(&long).rejected[0].name.len() <= 128);
-}
-
-#[test]
-fn one_message_leaves_nothing_for_the_next() {
-    let mut parser = CommandParser::new();
-    for hostile in [
-        "[".repeat(COMMAND_BYTES_MAX),
-        "{\"action\":\"ping\",\"x\":\"".to_owned(),
-        "\u{feff}".to_owned(),
-        format!("{{\"x\":\"{}\"}}", "x".repeat(COMMAND_BYTES_MAX)),
-    ] {
-        assert!(parser.parse(hostile.as_bytes()).is_err());
-        assert_eq!(
-            parser.parse(br#"{"action":"ping"}"#).unwrap(),
-            Command::Ping {
-                id: None,
-                timestamp: None
-            }
-        );
-    }
 }

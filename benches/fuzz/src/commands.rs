@@ -1,6 +1,6 @@
 //! Messages of clients.
 
-use tickwire_protocol::command::{AskedAs, Command, CommandParser, RequestedName};
+use tickwire_protocol::command::{AskedAs, Command, RequestedName, parse_command};
 use tickwire_protocol::error_code::ErrorCode;
 use tickwire_protocol::event::{append_error, append_pong, append_subscribed, append_unsubscribed};
 use tickwire_protocol::limits::{COMMAND_BYTES_MAX, JSON_DEPTH_MAX, REJECTED_NAMES_MAX};
@@ -10,18 +10,16 @@ use super::json::{depth, payload, raw};
 
 /// What is understood is JSON, and every answer to it, or to what is not, is JSON too.
 pub fn check(data: &[u8]) {
-    let mut parser = CommandParser::new();
-    let first = parser.parse(data);
-    assert_eq!(first, parser.parse(data), "nothing stays behind");
+    let parsed = parse_command(data);
     if data.len() > COMMAND_BYTES_MAX {
-        let code = first.map_err(|error| error.code);
+        let code = parsed.map_err(|error| error.code);
         return assert_eq!(code, Err(ErrorCode::MessageTooLarge));
     }
     let is_object = raw(data).is_some_and(|document| document.get().starts_with('{'));
     let is_readable = is_object && depth(data) <= JSON_DEPTH_MAX;
     let (now, mut frame) = (Timestamp::default(), Vec::new());
     let bound = |rejected: usize| assert!(rejected <= REJECTED_NAMES_MAX);
-    match &first {
+    match &parsed {
         Err(error) => {
             let is_unreadable = error.message.starts_with("the message is n");
             assert_eq!(is_unreadable, !is_readable, "{error}");

@@ -35,7 +35,6 @@ mod topics;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tickwire_protocol::command::CommandParser;
 use tickwire_protocol::error_code::CloseCode;
 use tickwire_protocol::handshake::AllowedOrigins;
 
@@ -115,7 +114,6 @@ pub struct Shard {
     flush_next: bool,
     outbounds: OutboundPool,
     pool: BytesPool,
-    parser: CommandParser,
     /// For reading input that turns out to be complete.
     spare_inbound: Option<Box<Inbound>>,
     /// Bytes in all sessions' `inbound`, and in those of handshakes.
@@ -168,7 +166,6 @@ impl Shard {
             flush_next: false,
             outbounds: OutboundPool::default(),
             pool: BytesPool::default(),
-            parser: CommandParser::new(),
             spare_inbound: None,
             inbound_bytes: 0,
             echo_bytes: 0,

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use super::RawJson;
 use crate::{
     error_code::ErrorCode,
-    json::{Object, Value},
+    json::{RawString, Refused, Value, read_object},
     limits::REQUEST_ID_BYTES_MAX,
 };
 
@@ -31,25 +31,27 @@ pub(super) struct Envelope<'m> {
 }
 
 impl<'m> Envelope<'m> {
-    pub(super) fn read(message: Object<'m>) -> Self {
+    pub(super) fn read(message: &'m str) -> Result<Self, Refused> {
         let mut envelope = Self::default();
-        for (key, value) in message {
-            let (name, slot) = match &*key.decode() {
-                "action" => ("action", &mut envelope.action),
-                "type" => ("type", &mut envelope.kind),
-                "id" => ("id", &mut envelope.id),
-                "payload" => ("payload", &mut envelope.payload),
-                "timestamp" => ("timestamp", &mut envelope.sent_at),
-                key => match envelope.body.slot(key) {
-                    Some(found) => found,
-                    None => continue,
-                },
-            };
-            if slot.replace(value).is_some() {
-                envelope.duplicate.get_or_insert(name);
-            }
+        read_object(message, |key, value| envelope.note(key, value))?;
+        Ok(envelope)
+    }
+
+    fn note(&mut self, key: RawString<'m>, value: Value<'m>) {
+        let (name, slot) = match &*key.decode() {
+            "action" => ("action", &mut self.action),
+            "type" => ("type", &mut self.kind),
+            "id" => ("id", &mut self.id),
+            "payload" => ("payload", &mut self.payload),
+            "timestamp" => ("timestamp", &mut self.sent_at),
+            key => match self.body.slot(key) {
+                Some(found) => found,
+                None => return,
+            },
+        };
+        if slot.replace(value).is_some() {
+            self.duplicate.get_or_insert(name);
         }
-        envelope
     }
 
     /// The `id` to echo.

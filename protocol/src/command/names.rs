@@ -174,7 +174,7 @@ impl Seen {
     const FEW: usize = 16;
 
     /// Whether `name` is not among `names`, all of which were asked about before and were new.
-    fn is_new(&mut self, name: &RequestedName<'_>, names: &[RequestedName<'_>]) -> bool {
+    fn is_new(&mut self, name: &RequestedName<'_>, names: &Vec<RequestedName<'_>>) -> bool {
         let hash_of = |name: &RequestedName<'_>| self.hasher.hash_one(name.as_str());
         let hash = hash_of(name);
         if names.len() < Self::FEW {
@@ -185,6 +185,8 @@ impl Seen {
         }
         let hash_at = |place: &usize| names.get(*place).map_or(0, hash_of);
         if self.places.is_empty() {
+            // Nearly always as many as will come, so that nothing is hashed twice.
+            self.places.reserve(names.capacity(), hash_at);
             for (place, name) in names.iter().enumerate() {
                 self.places.insert_unique(hash_of(name), place, hash_at);
             }

@@ -7,70 +7,45 @@ use super::{
 };
 use crate::{
     error_code::ErrorCode,
-    json::{Invalid, Object, Validator, Value},
+    json::{Refused, Value},
     limits::{COMMAND_BYTES_MAX, JSON_DEPTH_MAX, THROTTLE_MS_MAX, THROTTLE_MS_MIN},
 };
 
-/// Parses messages of clients; one per shard, for its scratch space.
-#[derive(Debug)]
-pub struct CommandParser {
-    validator: Validator,
+/// Parses one whole message of a client.
+///
+/// # Errors
+/// The answer that the client gets; its connection stays.
+///
+/// Cost: a check of UTF-8, one of JSON that finds the keys, and a pass over the names. An allocation per list, and one per
+/// name that has lower case, escapes, or as a channel more than 24 bytes.
+pub fn parse_command(message: &[u8]) -> Result<Command<'_>, CommandError<'_>> {
+    let without_id = |refusal| CommandError::new(refusal, None);
+    let envelope = read(message).map_err(without_id)?;
+    let id = envelope.id().map_err(without_id)?;
+    let command = || {
+        let (verb, body) = envelope.open()?;
+        interpret(&verb, &body, id)
+    };
+    command().map_err(|refusal| CommandError::new(refusal, id))
 }
 
-impl CommandParser {
-    /// A parser; its scratch space grows with the first messages.
-    pub fn new() -> Self {
-        Self {
-            validator: Validator::new(),
-        }
+fn read(message: &[u8]) -> Result<Envelope<'_>, Refusal> {
+    if message.len() > COMMAND_BYTES_MAX {
+        return Err(Refusal {
+            code: ErrorCode::MessageTooLarge,
+            message: format!("a message has at most {COMMAND_BYTES_MAX} bytes").into(),
+        });
     }
-
-    /// Parses one whole message.
-    ///
-    /// # Errors
-    /// The answer that the client gets; its connection stays.
-    ///
-    /// Cost: a check of UTF-8, a validating pass, and one that finds keys and names. An allocation per list, and one per
-    /// name that has lower case, escapes, or as a channel more than 24 bytes.
-    pub fn parse<'m>(&mut self, message: &'m [u8]) -> Result<Command<'m>, CommandError<'m>> {
-        let without_id = |refusal| CommandError::new(refusal, None);
-        let message = self.validate(message).map_err(without_id)?;
-        let envelope = Envelope::read(message);
-        let id = envelope.id().map_err(without_id)?;
-        let command = || {
-            let (verb, body) = envelope.open()?;
-            interpret(&verb, &body, id)
-        };
-        command().map_err(|refusal| CommandError::new(refusal, id))
-    }
-
-    fn validate<'m>(&mut self, message: &'m [u8]) -> Result<Object<'m>, Refusal> {
-        if message.len() > COMMAND_BYTES_MAX {
-            return Err(Refusal {
-                code: ErrorCode::MessageTooLarge,
-                message: format!("a message has at most {COMMAND_BYTES_MAX} bytes").into(),
-            });
-        }
-        let not_json = || Refusal::invalid("the message is not JSON");
-        let document = str::from_utf8(message).map_err(|_| not_json())?;
-        self.validator
-            .validate(message)
-            .map_err(|invalid| match invalid {
-                Invalid::NotJson => not_json(),
-                Invalid::TooDeep => Refusal::invalid(format!(
-                    "the message is nested deeper than {JSON_DEPTH_MAX}"
-                )),
-            })?;
-        Value::of_document(document)
-            .as_object()
-            .ok_or_else(|| Refusal::invalid("the message is not a JSON object"))
-    }
-}
-
-impl Default for CommandParser {
-    fn default() -> Self {
-        Self::new()
-    }
+    let read = str::from_utf8(message)
+        .map_err(|_| Refused::NotJson)
+        .and_then(Envelope::read);
+    read.map_err(|refused| match refused {
+        Refused::NotJson => Refusal::invalid("the message is not JSON"),
+        Refused::TooDeep => Refusal::invalid(format!(
+            "the message is nested deeper than {JSON_DEPTH_MAX}"
+        )),
+        Refused::NotObject => Refusal::invalid("the message is not a JSON object"),
+    })
 }
 
 impl<'m> CommandError<'m> {

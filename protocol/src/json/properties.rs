@@ -1,11 +1,11 @@
-//! Validator and scanner against serde_json, on JSON and on what is nearly JSON.
+//! Validator, checked reader and scanner against serde_json, on JSON and on what is nearly JSON.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::value::RawValue;
 
-use super::{Invalid, Validator, Value};
+use super::{Invalid, Refused, Validator, Value, read_object};
 use crate::limits::JSON_DEPTH_MAX;
 
 /// Documents of the grammar, with odd white space, numbers and escapes.
@@ -184,6 +184,30 @@ proptest! {
             _ => Err(Invalid::NotJson),
         };
         prop_assert_eq!(Validator::new().validate(&document), expected);
+    }
+
+    #[test]
+    fn reads_the_objects_of_the_grammar_and_nothing_else(document in prop_oneof![
+        near_json().prop_map(|document| String::from_utf8_lossy(&document).into_owned()),
+        near_json().prop_map(|value| format!("{{\"a\": {} }}", String::from_utf8_lossy(&value))),
+    ]) {
+        let mut entries = Vec::new();
+        let read = read_object(&document, |key, value| entries.push((key, value)));
+        let Ok(raw) = serde_json::from_str::<&RawValue>(&document) else {
+            prop_assert_eq!(read, Err(Refused::NotJson));
+            return Ok(());
+        };
+        let value = Value::of_document(raw.get());
+        if value.depth() > JSON_DEPTH_MAX {
+            prop_assert_eq!(read, Err(Refused::TooDeep));
+        } else if let Some(object) = value.as_object() {
+            prop_assert_eq!(read, Ok(()));
+            let scanned: Vec<_> = object.collect();
+            prop_assert_eq!(&entries, &scanned);
+            check_scan(value);
+        } else {
+            prop_assert_eq!(read, Err(Refused::NotObject));
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::special::quote_or_backslash;
+
 /// The text of one JSON value, without white space around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Value<'a> {
@@ -18,6 +20,12 @@ impl<'a> Value<'a> {
             text,
             has_escapes: text.starts_with('"') && text.contains('\\'),
         }
+    }
+
+    /// A value that was found, and whether it is a string with escapes.
+    #[inline]
+    pub(super) fn found(text: &'a str, has_escapes: bool) -> Self {
+        Self { text, has_escapes }
     }
 
     pub(crate) fn bytes(self) -> &'a [u8] {
@@ -212,27 +220,6 @@ fn string_len(bytes: &[u8]) -> Option<(usize, bool)> {
     }
 }
 
-/// Where the first of either stands. Eight bytes a step: names are shorter than what calling memchr(3) takes, and values
-/// are seldom long.
-fn quote_or_backslash(bytes: &[u8]) -> Option<usize> {
-    const LOWEST: u64 = u64::from_ne_bytes([0x01; 8]);
-    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
-    const BACKSLASHES: u64 = u64::from_ne_bytes([b'\\'; 8]);
-    const HIGHEST: u64 = u64::from_ne_bytes([0x80; 8]);
-    // The high bit of each byte that is zero, and perhaps of bytes above the first that is.
-    let zeros = |word: u64| word.wrapping_sub(LOWEST) & !word & HIGHEST;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = zeros(word ^ QUOTES) | zeros(word ^ BACKSLASHES);
-        if found != 0 {
-            return Some(index * 8 + found.trailing_zeros() as usize / 8);
-        }
-    }
-    let is_either = |byte: &u8| matches!(byte, b'"' | b'\\');
-    Some(words.len() * 8 + rest.iter().position(is_either)?)
-}
-
 /// The length of the array or object that `bytes` start with.
 fn container_len(bytes: &[u8]) -> Option<usize> {
     let mut depth: usize = 0;
@@ -330,20 +317,7 @@ fn split_hex(text: &str) -> Option<(u32, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::{collection::vec, prelude::*, sample::select};
-
     use super::*;
-
-    proptest! {
-        /// Bytes that differ from those looked for by little, and in the bits that subtraction carries to.
-        #[test]
-        fn the_first_quote_or_backslash_is_found(
-            bytes in vec(select(b"!\"#[\\]\x00\x01\x80\xa2\xdc".to_vec()), 0..40)
-        ) {
-            let expected = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-            prop_assert_eq!(quote_or_backslash(&bytes), expected);
-        }
-    }
 
     #[track_caller]
     fn check_string(written: &str, expected: &str) {

@@ -1,5 +1,6 @@
 //! JSON out, appended to a buffer of the caller.
 
+use super::special::{is_special, quote_backslash_or_control};
 use crate::timestamp::Timestamp;
 
 /// Writes one object, key by key; [`Self::end`] closes it.
@@ -89,29 +90,23 @@ impl<'o> ObjectWriter<'o> {
     }
 }
 
-/// Whether a byte of a JSON string must be escaped (RFC 8259 section 7).
-const fn is_special(byte: u8) -> bool {
-    matches!(byte, 0..0x20 | b'"' | b'\\')
-}
-
-/// By byte, [`is_special`].
-const SPECIAL: [bool; 256] = {
-    let mut special = [false; 256];
-    let mut byte: u8 = 0;
-    while byte.is_ascii() {
-        special[byte as usize] = is_special(byte);
-        byte += 1;
-    }
-    special
-};
-
 /// Appends `text` as a JSON string, quotes included.
+#[inline]
 pub(crate) fn append_string(out: &mut Vec<u8>, text: &str) {
     // Room for the quotes, too: once for nearly all.
     out.reserve(text.len() + 2);
     out.push(b'"');
+    match quote_backslash_or_control(text.as_bytes()) {
+        None => out.extend_from_slice(text.as_bytes()),
+        Some(_) => append_escaped(out, text),
+    }
+    out.push(b'"');
+}
+
+#[cold]
+fn append_escaped(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
-    while let Some(position) = rest.iter().position(|&byte| SPECIAL[usize::from(byte)]) {
+    while let Some(position) = quote_backslash_or_control(rest) {
         let (plain, special) = rest.split_at(position);
         out.extend_from_slice(plain);
         let Some((byte, after)) = special.split_first() else {
@@ -130,7 +125,6 @@ pub(crate) fn append_string(out: &mut Vec<u8>, text: &str) {
         rest = after;
     }
     out.extend_from_slice(rest);
-    out.push(b'"');
 }
 
 /// Appends `number` in decimal.

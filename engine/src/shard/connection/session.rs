@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tickwire_protocol::channel::{ChannelName, Symbol, is_private, symbol_of};
 use tickwire_protocol::command::{
-    AskedAs, Command, RawJson, RejectedName, RequestedName, Subscribe,
+    AskedAs, Command, RawJson, RejectedName, RequestedName, Subscribe, parse_command,
 };
 use tickwire_protocol::error_code::{CloseCode, ErrorCode};
 use tickwire_protocol::event::{append_error, append_pong, append_subscribed, append_unsubscribed};
@@ -210,8 +210,7 @@ impl Shard {
     }
 
     fn handle_message(&mut self, slot: u32, message: &[u8], now: Now) {
-        let mut parser = std::mem::take(&mut self.parser);
-        match parser.parse(message) {
+        match parse_command(message) {
             Ok(Command::Subscribe(command)) if self.connections[slot as usize].leaving => {
                 self.counters.messages[Action::Subscribe as usize] += 1;
                 let text = "the server is draining; reconnect as you were told";
@@ -246,7 +245,6 @@ impl Shard {
                 self.reply_error(slot, error.code, &error.message, error.id.as_ref(), now);
             }
         }
-        self.parser = parser;
     }
 
     fn subscribe(&mut self, slot: u32, mut command: Subscribe<'_>, now: Now) {
