@@ -249,8 +249,9 @@ impl Shard {
 
     fn subscribe(&mut self, slot: u32, mut command: Subscribe<'_>, now: Now) {
         let throttle_ms = command.throttle_ms.unwrap_or(0);
-        let mut set = self.set_of(slot);
         let mut names = command.names;
+        let mut set = self.set_of(slot);
+        set.reserve(names.len().min(SUBSCRIPTIONS_PER_CLIENT_MAX));
         let mut accepted = Vec::with_capacity(names.len());
         names.retain(|name| {
             let admitted = self.admit(&mut set, name, throttle_ms);
@@ -376,11 +377,9 @@ impl Shard {
             }
         }
         let is_full = set.len() >= SUBSCRIPTIONS_PER_CLIENT_MAX;
-        let known = self.find_topic(name);
-        let topic = match known {
-            Some(topic) if place_of(topic, set).is_ok() => Some(topic),
-            _ if is_full => None,
+        let topic = match self.find_topic(name) {
             Some(topic) => Some(topic),
+            None if is_full => None,
             None => match name {
                 RequestedName::Symbol(symbol) => {
                     self.topics.resolve_name(symbol.channel().as_str())
@@ -389,13 +388,17 @@ impl Shard {
             },
         };
         let topic = topic.ok_or(ErrorCode::SubscriptionLimitExceeded)?;
+        let place = place_of(topic, set);
+        if is_full && place.is_err() {
+            return Err(ErrorCode::SubscriptionLimitExceeded);
+        }
         // Where nothing may be skipped there is nothing to leave out either.
         let may_skip = self.topics.get(topic).policy != OverflowPolicy::Disconnect;
         let wanted = Wanted {
             topic,
             throttle_ms: if may_skip { throttle_ms } else { 0 },
         };
-        match place_of(topic, set) {
+        match place {
             Ok(place) => set[place] = wanted,
             Err(place) => set.insert(place, wanted),
         }
