@@ -98,6 +98,21 @@ impl<'a> Symbol<'a> {
         }
     }
 
+    /// One whose bytes are all [`is_plain`](Self::is_plain).
+    #[inline]
+    pub(crate) fn of_plain(written: &'a str) -> Result<Self, ChannelError> {
+        if written.is_empty() || written.len() > SYMBOL_BYTES_MAX {
+            return Err(ChannelError::InvalidSymbol);
+        }
+        Ok(Self(Cow::Borrowed(written)))
+    }
+
+    /// Whether a byte may stand in a symbol as it is.
+    #[inline]
+    pub(crate) fn is_plain(byte: u8) -> bool {
+        KINDS[usize::from(byte)] == PLAIN
+    }
+
     /// Without the namespace.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -10,7 +10,7 @@ mod parse;
 
 use std::borrow::Cow;
 
-pub use names::{AskedAs, RejectedName, RequestedName};
+pub use names::{RejectedName, RequestedName};
 pub use parse::parse_command;
 
 use crate::error_code::ErrorCode;

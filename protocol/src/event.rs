@@ -4,7 +4,8 @@
 //! see [`crate::publication`].
 
 use crate::{
-    command::{RawJson, RejectedName},
+    channel::Symbol,
+    command::{RawJson, RejectedName, RequestedName},
     error_code::ErrorCode,
     frame::append_text_by,
     json::{ObjectWriter, append_string},
@@ -33,19 +34,17 @@ pub fn append_connected(
 
 /// Answers `subscribe`: what the client now has, under the names it asked by, and what it was
 /// refused. `throttle_ms` is 0 for none.
-pub fn append_subscribed<'a>(
+pub fn append_subscribed(
     out: &mut Vec<u8>,
     id: Option<&RawJson<'_>>,
-    symbols: impl Iterator<Item = &'a str>,
-    channels: impl Iterator<Item = &'a str>,
+    names: &[RequestedName<'_>],
     throttle_ms: u32,
     rejected: &[RejectedName],
     now: Timestamp,
 ) {
     append_event(out, "subscribed", |event| {
         append_id(event, id);
-        event.array("symbols", symbols, append_string);
-        event.array("channels", channels, append_string);
+        append_names(event, names);
         event.number("throttle", throttle_ms.into());
         append_all_rejected(event, rejected);
         event.time("timestamp", now);
@@ -53,18 +52,16 @@ pub fn append_subscribed<'a>(
 }
 
 /// Answers `unsubscribe`: what the client no longer has. `rejected` appears only when there is any.
-pub fn append_unsubscribed<'a>(
+pub fn append_unsubscribed(
     out: &mut Vec<u8>,
     id: Option<&RawJson<'_>>,
-    symbols: impl Iterator<Item = &'a str>,
-    channels: impl Iterator<Item = &'a str>,
+    names: &[RequestedName<'_>],
     rejected: &[RejectedName],
     now: Timestamp,
 ) {
     append_event(out, "unsubscribed", |event| {
         append_id(event, id);
-        event.array("symbols", symbols, append_string);
-        event.array("channels", channels, append_string);
+        append_names(event, names);
         if !rejected.is_empty() {
             append_all_rejected(event, rejected);
         }
@@ -168,6 +165,29 @@ fn append_id(event: &mut ObjectWriter<'_>, id: Option<&RawJson<'_>>) {
     if let Some(id) = id {
         event.raw("id", id.as_bytes());
     }
+}
+
+/// Each name in the list that the client had it in.
+fn append_names(event: &mut ObjectWriter<'_>, names: &[RequestedName<'_>]) {
+    let symbols = names.iter().filter_map(|name| match name {
+        RequestedName::Symbol(symbol) => Some(symbol),
+        RequestedName::Channel(_) => None,
+    });
+    event.array("symbols", symbols, append_symbol);
+    let channels = names.iter().filter_map(|name| match name {
+        RequestedName::Symbol(_) => None,
+        RequestedName::Channel(channel) => Some(channel.as_str()),
+    });
+    event.array("channels", channels, append_string);
+}
+
+/// No byte of a symbol needs an escape.
+fn append_symbol(out: &mut Vec<u8>, symbol: &Symbol<'_>) {
+    let symbol = symbol.as_str();
+    out.reserve(symbol.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(symbol.as_bytes());
+    out.push(b'"');
 }
 
 /// Beyond [`ANSWERED_REJECTIONS_MAX`] names are counted: a message of names that are all too many would get an answer of

@@ -68,10 +68,18 @@ impl fmt::Display for Timestamp {
 
 /// The two digits of a number below 100.
 fn pair(number: u16) -> [u8; 2] {
-    [number / 10 % 10, number % 10].map(|digit| DIGITS[usize::from(digit)])
+    PAIRS[usize::from(number % 100)]
 }
 
-const DIGITS: [u8; 10] = *b"0123456789";
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number: u8 = 0;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
 const TEXT_BYTES: usize = "2026-01-10T10:30:00.123Z".len();
 /// 0000-01-01T00:00:00Z
 const MICROS_MIN: i64 = -62_167_219_200_000_000;

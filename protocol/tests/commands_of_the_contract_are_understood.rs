@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+use proptest::{collection::vec, prelude::*, sample::select};
 use tickwire_protocol::{
     command::{Command, RejectedName, RequestedName, Subscribe, parse_command},
     error_code::ErrorCode,
@@ -176,5 +177,25 @@ fn auth_carries_its_token() {
             assert_eq!(token, "a.b.c");
         }
         other => panic!("not an auth: {other:?}"),
+    }
+}
+
+proptest! {
+    /// Without white space symbols are read in a way of their own.
+    #[test]
+    fn white_space_in_a_list_changes_nothing(
+        names in vec(select(vec![
+            r#""TCS""#, r#""tcs""#, r#""BTC/USD:1.^=-_""#, r#""T""#, r#""""#, r#""A B""#, r#""A,B""#, r#""A]""#,
+            r#""\u0054CS""#, r#""A\"B""#, r#""\\""#, r#""\u00e9""#, r#""é""#, "1", "[]", r#"["TCS"]"#, "null",
+            r#""ABCDEFGHIJKLMNOPQRSTUVWXYZ012345""#, r#""ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456""#,
+        ]), 0..40),
+        action in select(vec!["subscribe", "unsubscribe"]),
+    ) {
+        let message = |separator: &str| {
+            let names = names.join(separator);
+            format!(r#"{{"action":"{action}","symbols":[{names}]}}"#)
+        };
+        let (plain, spaced) = (message(","), message(" , "));
+        prop_assert_eq!(parse_command(plain.as_bytes()), parse_command(spaced.as_bytes()));
     }
 }

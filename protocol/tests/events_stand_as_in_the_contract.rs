@@ -6,7 +6,8 @@
 )]
 
 use tickwire_protocol::{
-    command::{Command, RawJson, RejectedName, parse_command},
+    channel::{ChannelName, Symbol},
+    command::{Command, RawJson, RejectedName, RequestedName, parse_command},
     error_code::ErrorCode,
     event::{self, SourceState},
     frame,
@@ -38,6 +39,14 @@ fn with_echo(json: &str, test: impl FnOnce(&RawJson<'_>)) {
     }
 }
 
+fn symbol(name: &str) -> RequestedName<'static> {
+    RequestedName::Symbol(Symbol::parse(name.to_owned().into()).unwrap())
+}
+
+fn channel(name: &str) -> RequestedName<'static> {
+    RequestedName::Channel(ChannelName::parse(name).unwrap())
+}
+
 #[test]
 fn connected() {
     check(
@@ -55,8 +64,7 @@ fn subscribed() {
                 event::append_subscribed(
                     out,
                     Some(id),
-                    ["RELIANCE", "TCS"].into_iter(),
-                    ["news:tech"].into_iter(),
+                    &[symbol("RELIANCE"), channel("news:tech"), symbol("TCS")],
                     250,
                     &rejected,
                     NOW,
@@ -67,8 +75,7 @@ fn subscribed() {
     });
     check(
         |out| {
-            let none = || std::iter::empty();
-            event::append_subscribed(out, None, none(), none(), 0, &[], NOW);
+            event::append_subscribed(out, None, &[], 0, &[], NOW);
         },
         r#"{"type":"subscribed","symbols":[],"channels":[],"throttle":0,"rejected":[],"timestamp":"2026-01-10T10:30:00.123Z"}"#,
     );
@@ -76,15 +83,14 @@ fn subscribed() {
 
 #[test]
 fn unsubscribed() {
-    let none = std::iter::empty;
     check(
-        |out| event::append_unsubscribed(out, None, ["TCS"].into_iter(), none(), &[], NOW),
+        |out| event::append_unsubscribed(out, None, &[symbol("TCS")], &[], NOW),
         r#"{"type":"unsubscribed","symbols":["TCS"],"channels":[],"timestamp":"2026-01-10T10:30:00.123Z"}"#,
     );
     let rejected = [RejectedName::new("a b", ErrorCode::InvalidChannel)];
     check(
-        |out| event::append_unsubscribed(out, None, none(), ["x"].into_iter(), &rejected, NOW),
-        r#"{"type":"unsubscribed","symbols":[],"channels":["x"],"rejected":[{"name":"a b","code":"INVALID_CHANNEL"}],"timestamp":"2026-01-10T10:30:00.123Z"}"#,
+        |out| event::append_unsubscribed(out, None, &[channel("\"x\\")], &rejected, NOW),
+        r#"{"type":"unsubscribed","symbols":[],"channels":["\"x\\"],"rejected":[{"name":"a b","code":"INVALID_CHANNEL"}],"timestamp":"2026-01-10T10:30:00.123Z"}"#,
     );
 }
 
@@ -149,8 +155,7 @@ fn of_many_refused_names_the_rest_is_counted() {
         .map(|n| RejectedName::new(&format!("S{n}"), ErrorCode::SubscriptionLimitExceeded))
         .collect();
     let mut out = Vec::new();
-    let nothing = std::iter::empty::<&str>;
-    event::append_subscribed(&mut out, None, nothing(), nothing(), 0, &refused, NOW);
+    event::append_subscribed(&mut out, None, &[], 0, &refused, NOW);
     let text = String::from_utf8_lossy(&out);
     assert!(text.contains(r#""S1023""#) && !text.contains(r#""S1024""#));
     assert!(
@@ -161,16 +166,9 @@ fn of_many_refused_names_the_rest_is_counted() {
 
 #[test]
 fn long_answers_have_long_headers() {
-    let names: Vec<String> = (0..20_000).map(|n| format!("S{n}")).collect();
+    let names: Vec<_> = (0..20_000).map(|n| symbol(&format!("S{n}"))).collect();
     let mut out = Vec::new();
-    event::append_unsubscribed(
-        &mut out,
-        None,
-        names.iter().map(String::as_str),
-        std::iter::empty(),
-        &[],
-        NOW,
-    );
+    event::append_unsubscribed(&mut out, None, &names, &[], NOW);
     assert_eq!(frame::header_len(&out), Some(10));
     serde_json::from_slice::<serde_json::Value>(&out[10..]).unwrap();
 }

@@ -1,6 +1,6 @@
 //! Messages of clients.
 
-use tickwire_protocol::command::{AskedAs, Command, RequestedName, parse_command};
+use tickwire_protocol::command::{Command, parse_command};
 use tickwire_protocol::error_code::ErrorCode;
 use tickwire_protocol::event::{append_error, append_pong, append_subscribed, append_unsubscribed};
 use tickwire_protocol::limits::{COMMAND_BYTES_MAX, JSON_DEPTH_MAX, REJECTED_NAMES_MAX};
@@ -36,30 +36,25 @@ pub fn check(data: &[u8]) {
         Ok(Command::Subscribe(request)) => {
             bound(request.rejected.len());
             assert!(request.names.len() <= data.len() / 3);
-            let listed = |list| {
-                let names = request
-                    .names
-                    .iter()
-                    .filter(move |name| name.asked_as() == list);
-                names.map(RequestedName::as_str)
-            };
             append_subscribed(
                 &mut frame,
                 request.id.as_ref(),
-                listed(AskedAs::Symbol),
-                listed(AskedAs::Channel),
+                &request.names,
                 request.throttle_ms.unwrap_or(0),
                 &request.rejected,
                 now,
             );
         }
-        Ok(Command::Unsubscribe { id, rejected, .. }) => {
+        Ok(Command::Unsubscribe {
+            id,
+            names,
+            rejected,
+        }) => {
             bound(rejected.len());
             append_unsubscribed(
                 &mut frame,
                 id.as_ref(),
-                [].into_iter(),
-                [].into_iter(),
+                names.as_deref().unwrap_or_default(),
                 rejected,
                 now,
             );

@@ -29,22 +29,12 @@ impl RequestedName<'_> {
             Self::Channel(channel) => channel.as_str(),
         }
     }
-
-    /// How the client named it, and so where the answer names it.
-    pub fn asked_as(&self) -> AskedAs {
-        match self {
-            Self::Symbol(_) => AskedAs::Symbol,
-            Self::Channel(_) => AskedAs::Channel,
-        }
-    }
 }
 
-/// The list of a command, and of its answer, that a name stands in.
+/// The list of a command that a name stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AskedAs {
-    /// In `symbols`.
+enum AskedAs {
     Symbol,
-    /// In `channels`.
     Channel,
 }
 
@@ -116,7 +106,7 @@ impl<'m> Names<'m> {
 
     fn read_list(&mut self, list: Option<Value<'m>>, asked_as: AskedAs) -> Result<(), Refusal> {
         let Some(list) = list else { return Ok(()) };
-        let Some(elements) = list.as_array() else {
+        let Some(mut elements) = list.as_array() else {
             let key = asked_as.key();
             return Err(Refusal::invalid(format!(
                 "{key} must be an array of strings"
@@ -124,7 +114,20 @@ impl<'m> Names<'m> {
         };
         // Enough for names of five characters and more, with their quotes and comma.
         self.accepted.reserve(list.text().len() / 8);
-        for element in elements {
+        loop {
+            // Nearly all symbols are written so.
+            if asked_as == AskedAs::Symbol
+                && let Some(symbol) = elements.take_plain(Symbol::is_plain)
+            {
+                match Symbol::of_plain(symbol) {
+                    Ok(symbol) => self.accept(RequestedName::Symbol(symbol)),
+                    Err(error) => self.reject(symbol, error)?,
+                }
+                continue;
+            }
+            let Some(element) = elements.next() else {
+                return Ok(());
+            };
             let Some(written) = element.as_string() else {
                 self.reject(element.text(), asked_as.error())?;
                 continue;
@@ -139,7 +142,6 @@ impl<'m> Names<'m> {
                 Err(error) => self.reject(&written.decode(), error)?,
             }
         }
-        Ok(())
     }
 
     fn accept(&mut self, name: RequestedName<'m>) {

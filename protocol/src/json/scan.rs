@@ -105,6 +105,21 @@ impl<'a> Iterator for Object<'a> {
 #[derive(Debug)]
 pub(crate) struct Array<'a>(Scanner<'a>);
 
+impl<'a> Array<'a> {
+    /// The next element, if it is a string of plain bytes alone, and no white space stands before it; otherwise nothing
+    /// is taken. No quote and no backslash may be plain.
+    #[inline]
+    pub(crate) fn take_plain(&mut self, is_plain: impl Fn(u8) -> bool) -> Option<&'a str> {
+        let Self(scanner) = self;
+        let text = scanner.rest.strip_prefix(',').unwrap_or(scanner.rest);
+        let text = text.strip_prefix('"')?;
+        let end = text.bytes().position(|byte| !is_plain(byte))?;
+        let (plain, rest) = text.split_at_checked(end)?;
+        scanner.rest = rest.strip_prefix('"')?;
+        Some(plain)
+    }
+}
+
 impl<'a> Iterator for Array<'a> {
     type Item = Value<'a>;
 

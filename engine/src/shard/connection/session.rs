@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tickwire_protocol::channel::{ChannelName, Symbol, is_private, symbol_of};
 use tickwire_protocol::command::{
-    AskedAs, Command, RawJson, RejectedName, RequestedName, Subscribe, parse_command,
+    Command, RawJson, RejectedName, RequestedName, Subscribe, parse_command,
 };
 use tickwire_protocol::error_code::{CloseCode, ErrorCode};
 use tickwire_protocol::event::{append_error, append_pong, append_subscribed, append_unsubscribed};
@@ -284,16 +284,11 @@ impl Shard {
         if command.snapshot {
             self.queue_snapshots(slot, &accepted);
         }
-        let (symbols, channels) = (
-            listed(&names, AskedAs::Symbol),
-            listed(&names, AskedAs::Channel),
-        );
         self.reply(slot, |out| {
             append_subscribed(
                 out,
                 command.id.as_ref(),
-                symbols,
-                channels,
+                &names,
                 throttle_ms,
                 &command.rejected,
                 now.wall,
@@ -347,12 +342,8 @@ impl Shard {
         };
         self.tell(slot, &notice);
         self.change_group(slot, &set);
-        let (symbols, channels) = (
-            listed(&names, AskedAs::Symbol),
-            listed(&names, AskedAs::Channel),
-        );
         self.reply(slot, |out| {
-            append_unsubscribed(out, id.as_ref(), symbols, channels, &rejected, now.wall);
+            append_unsubscribed(out, id.as_ref(), &names, &rejected, now.wall);
         });
     }
 
@@ -480,14 +471,6 @@ fn message_opcode(incoming: &Incoming) -> Option<MessageOpcode> {
 /// Where `topic` stands in `set` (ascending), or would.
 fn place_of(topic: TopicIndex, set: &[Wanted]) -> Result<usize, usize> {
     set.binary_search_by_key(&topic, |wanted| wanted.topic)
-}
-
-/// The names of one list of an answer: symbols without their namespace.
-fn listed<'n>(names: &'n [RequestedName<'_>], list: AskedAs) -> impl Iterator<Item = &'n str> {
-    names
-        .iter()
-        .filter(move |name| name.asked_as() == list)
-        .map(RequestedName::as_str)
 }
 
 // The text below names it.
