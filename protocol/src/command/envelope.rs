@@ -31,10 +31,9 @@ pub(super) struct Envelope<'m> {
 }
 
 impl<'m> Envelope<'m> {
-    pub(super) fn read(message: &'m str) -> Result<Self, Refused> {
-        let mut envelope = Self::default();
-        read_object(message, |key, value| envelope.note(key, value))?;
-        Ok(envelope)
+    /// Fills it from a message; where it was refused, what was filled in counts for nothing.
+    pub(super) fn read(&mut self, message: &'m str) -> Result<(), Refused> {
+        read_object(message, |key, value| self.note(key, value))
     }
 
     fn note(&mut self, key: RawString<'m>, value: Value<'m>) {
@@ -66,8 +65,8 @@ impl<'m> Envelope<'m> {
         echo(id, "id").map(Some)
     }
 
-    /// The verb and everything else, once it is sure that no key stands twice.
-    pub(super) fn open(mut self) -> Result<(Cow<'m, str>, Body<'m>), Refusal> {
+    /// The verb, once it is sure that no key stands twice. The body is then complete, wherever its parts stood.
+    pub(super) fn open(&mut self) -> Result<Cow<'m, str>, Refusal> {
         if let Some(key) = self.duplicate {
             return Err(Refusal::duplicate(key));
         }
@@ -91,7 +90,7 @@ impl<'m> Envelope<'m> {
             }
         }
         self.body.timestamp = self.body.timestamp.or(self.sent_at);
-        Ok((verb, self.body))
+        Ok(verb)
     }
 }
 

@@ -165,26 +165,27 @@ impl<'m> Names<'m> {
 #[derive(Debug, Default)]
 struct Seen {
     hasher: DefaultHashBuilder,
-    /// A bit for each name, picked by its hash: where it is not set, the name is new.
+    /// A bit for each name, picked by its end: where it is not set, the name is new.
     bits: u64,
     /// Places of the names in the list, by hash, once the bits are too many to tell much.
     places: HashTable<usize>,
 }
 
 impl Seen {
-    /// Up to so many names a set bit has all of them looked at: a duplicate always, one new name in five at most.
+    /// Up to so many names a set bit has all of them looked at: a duplicate always, and few that are new, unless they were
+    /// chosen for that.
     const FEW: usize = 16;
 
     /// Whether `name` is not among `names`, all of which were asked about before and were new.
     fn is_new(&mut self, name: &RequestedName<'_>, names: &Vec<RequestedName<'_>>) -> bool {
-        let hash_of = |name: &RequestedName<'_>| self.hasher.hash_one(name.as_str());
-        let hash = hash_of(name);
         if names.len() < Self::FEW {
-            let bit = 1 << (hash % 64);
+            let bit = bit_of(name.as_str());
             let may_be_there = self.bits & bit != 0;
             self.bits |= bit;
             return !(may_be_there && names.contains(name));
         }
+        let hash_of = |name: &RequestedName<'_>| self.hasher.hash_one(name.as_str());
+        let hash = hash_of(name);
         let hash_at = |place: &usize| names.get(*place).map_or(0, hash_of);
         if self.places.is_empty() {
             // Nearly always as many as will come, so that nothing is hashed twice.
@@ -199,5 +200,13 @@ impl Seen {
             self.places.insert_unique(hash, names.len(), hash_at);
         }
         is_new
+    }
+}
+
+/// One of 64 bits, by the last two bytes, in which the names of a list differ most.
+fn bit_of(name: &str) -> u64 {
+    match name.as_bytes() {
+        [.., before, last] => 1 << ((u32::from(*before) * 11 + u32::from(*last)) % 64),
+        _ => 1,
     }
 }

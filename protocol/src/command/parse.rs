@@ -19,17 +19,17 @@ use crate::{
 /// Cost: a check of UTF-8, one of JSON that finds the keys, and a pass over the names. An allocation per list, and one per
 /// name that has lower case, escapes, or as a channel more than 24 bytes.
 pub fn parse_command(message: &[u8]) -> Result<Command<'_>, CommandError<'_>> {
-    let without_id = |refusal| CommandError::new(refusal, None);
-    let envelope = read(message).map_err(without_id)?;
-    let id = envelope.id().map_err(without_id)?;
-    let command = || {
-        let (verb, body) = envelope.open()?;
-        interpret(&verb, &body, id)
-    };
-    command().map_err(|refusal| CommandError::new(refusal, id))
+    // Filled where it lies: it is a few hundred bytes.
+    let mut envelope = Envelope::default();
+    let id = read(message, &mut envelope)
+        .and_then(|()| envelope.id())
+        .map_err(|refusal| CommandError::new(refusal, None))?;
+    let verb = envelope.open();
+    verb.and_then(|verb| interpret(&verb, &envelope.body, id))
+        .map_err(|refusal| CommandError::new(refusal, id))
 }
 
-fn read(message: &[u8]) -> Result<Envelope<'_>, Refusal> {
+fn read<'m>(message: &'m [u8], envelope: &mut Envelope<'m>) -> Result<(), Refusal> {
     if message.len() > COMMAND_BYTES_MAX {
         return Err(Refusal {
             code: ErrorCode::MessageTooLarge,
@@ -38,7 +38,7 @@ fn read(message: &[u8]) -> Result<Envelope<'_>, Refusal> {
     }
     let read = str::from_utf8(message)
         .map_err(|_| Refused::NotJson)
-        .and_then(Envelope::read);
+        .and_then(|message| envelope.read(message));
     read.map_err(|refused| match refused {
         Refused::NotJson => Refusal::invalid("the message is not JSON"),
         Refused::TooDeep => Refusal::invalid(format!(

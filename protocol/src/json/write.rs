@@ -19,10 +19,12 @@ impl<'o> ObjectWriter<'o> {
         }
     }
 
+    #[inline]
     pub(crate) fn string(&mut self, key: &'static str, value: &str) {
         append_string(self.key(key), value);
     }
 
+    #[inline]
     pub(crate) fn number(&mut self, key: &'static str, value: u64) {
         append_decimal(self.key(key), value);
     }
@@ -32,6 +34,7 @@ impl<'o> ObjectWriter<'o> {
         self.key(key).extend_from_slice(json);
     }
 
+    #[inline]
     pub(crate) fn time(&mut self, key: &'static str, value: Timestamp) {
         let out = self.key(key);
         out.push(b'"');
@@ -58,6 +61,9 @@ impl<'o> ObjectWriter<'o> {
     }
 
     /// Writes a key, which holds nothing that must be escaped; the caller appends its value.
+    ///
+    /// Inlined, and those who call it, so that the length of the key is known.
+    #[inline]
     pub(crate) fn key(&mut self, key: &'static str) -> &mut Vec<u8> {
         debug_assert!(
             !key.bytes().any(is_special),
@@ -78,6 +84,7 @@ impl<'o> ObjectWriter<'o> {
         self.out
     }
 
+    #[inline]
     fn separate(&mut self) {
         if !self.is_empty {
             self.out.push(b',');
