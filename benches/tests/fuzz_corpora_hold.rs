@@ -37,7 +37,7 @@ fn replay(target: &str, check: fn(&[u8])) {
         }
         let mut changed = input.clone();
         for index in 0..input.len() {
-            for byte in [b'"', b' ', input[index] ^ 0x80] {
+            for byte in [b'"', b' ', b']', b'}', b'.', input[index] ^ 0x80] {
                 changed[index] = byte;
                 check(&changed);
             }

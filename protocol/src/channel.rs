@@ -101,6 +101,7 @@ impl<'a> Symbol<'a> {
     /// One whose bytes are all [`is_plain`](Self::is_plain).
     #[inline]
     pub(crate) fn of_plain(written: &'a str) -> Result<Self, ChannelError> {
+        debug_assert!(written.bytes().all(Self::is_plain), "{written:?}");
         if written.is_empty() || written.len() > SYMBOL_BYTES_MAX {
             return Err(ChannelError::InvalidSymbol);
         }
@@ -255,6 +256,15 @@ const KINDS: [u8; 256] = {
         byte += 1;
     }
     kinds
+};
+
+// A symbol stands in JSON as it is.
+const _: () = {
+    let mut byte: u8 = 0;
+    while byte.is_ascii() {
+        assert!(!(is_symbol_byte(byte) && (byte < 0x20 || byte == b'"' || byte == b'\\')));
+        byte += 1;
+    }
 };
 
 const PLAIN: u8 = 1;

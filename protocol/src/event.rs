@@ -181,7 +181,7 @@ fn append_names(event: &mut ObjectWriter<'_>, names: &[RequestedName<'_>]) {
     event.array("channels", channels, append_string);
 }
 
-/// No byte of a symbol needs an escape.
+/// No byte of a symbol needs an escape, which `channel.rs` asserts.
 fn append_symbol(out: &mut Vec<u8>, symbol: &Symbol<'_>) {
     let symbol = symbol.as_str();
     out.reserve(symbol.len() + 2);

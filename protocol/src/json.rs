@@ -14,7 +14,7 @@ mod write;
 #[cfg(test)]
 mod properties;
 
-pub(crate) use checked::{Refused, read_object};
+pub(crate) use checked::{Unread, read_object};
 pub(crate) use scan::{Array, Object, RawString, Value};
 pub(crate) use validate::{Invalid, Validator};
 pub(crate) use write::{ObjectWriter, append_decimal, append_string, decimal_len};

@@ -4,7 +4,7 @@ import json
 import subprocess
 from dataclasses import dataclass
 
-from work import ANSWER_BYTES
+from work import ANSWER_BYTES, FIRST_VALUES_BYTES
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,10 @@ class Server:
 
 def floor(mode):
     return lambda kit: [kit.bin / "floor", "--mode", mode]
+
+
+def answering(sizes):
+    return lambda kit: [kit.bin / "floor", "--mode", "answer", "--answer-bytes", sizes]
 
 
 def script(folder, *interpreter):
@@ -68,7 +72,14 @@ ALL = {
             "floor-answer",
             "bare loop that answers upgrades and messages and delivers nothing; without Redis",
             "floor",
-            lambda kit: [kit.bin / "floor", "--mode", "answer", "--answer-bytes", ANSWER_BYTES],
+            answering(ANSWER_BYTES),
+            subscribes=False,
+        ),
+        Server(
+            "floor-first-values",
+            "the same; connecting to it includes a subscription, answered with as many bytes as the engine's",
+            "floor",
+            answering(FIRST_VALUES_BYTES),
             subscribes=False,
         ),
         Server(

@@ -8,6 +8,9 @@ FLOORS = ("floor-send", "floor-coalesce", "floor-uring")
 # Sizes of the engine's answers to what `caller` asks: subscribe and unsubscribe with 10 symbols, ping.
 ANSWER_BYTES = "210,185,101"
 
+# Of the first of them and the values behind it: 210 bytes, and ten times 200 with `seq` and a header.
+FIRST_VALUES_BYTES = "2330"
+
 # Symbols of a subscription of `caller`, all of which have a value that is sent with the answer.
 CALLED_SYMBOLS = [f"SYM{number:03}" for number in range(1, 11)]
 
@@ -20,7 +23,7 @@ class Work:
     scenario: str = ""  # of loadgen; without it caller is the load
     clients: object = "connections"  # How many, or the option that says so.
     floor: str = "floor-send"  # What a figure is held against.
-    servers: tuple = ()  # The only ones that take part; all but floor-answer where there are none.
+    servers: tuple = ()  # The only ones that take part; all but those of ANSWERING where there are none.
     charges_cpu: bool = False
     needs_redis: bool = True
     is_extra: bool = False  # Only when asked for.
@@ -33,7 +36,7 @@ class Work:
 
     def takes(self, server):
         if not self.servers:
-            return server.name != "floor-answer"
+            return server.name not in ANSWERING
         return server.name in self.servers or (server.kind == "engine" and "engine" in self.servers)
 
 
@@ -48,9 +51,10 @@ def idle(work, options, _, pid):
 
 def calls(*flags):
     def of(work, options, server, _):
-        speaks = ["--greeting-frames", 0, "--until", "upgraded"]
-        if server.name != "floor-answer":
-            speaks = ["--subscribed-frames", 1 + len(CALLED_SYMBOLS)]
+        speaks = {
+            "floor-answer": ["--greeting-frames", 0, "--until", "upgraded"],
+            "floor-first-values": ["--greeting-frames", 0, "--subscribed-frames", 1],
+        }.get(server.name, ["--subscribed-frames", 1 + len(CALLED_SYMBOLS)])
         return ["--connections", work.count(options), *speaks, *flags]
 
     return of
@@ -65,6 +69,7 @@ STEADY = loadgen("--rate", 50, "--payload-bytes", 200)
 SATURATE = loadgen("--payload-bytes", 200)
 STEADY_TEXT = "50 symbols each, 50 updates/s of 200 bytes"
 SATURATE_TEXT = "50 symbols each, as many updates as are taken"
+ANSWERING = ("floor-answer", "floor-first-values")
 ASKED = ("engine", "floor-answer")
 
 CHARGED = {"charges_cpu": True}
@@ -84,7 +89,7 @@ ALL = {
         Work("million", "50 symbols each, 1000 updates/s: a million values/s", loadgen("--rate", 1000), "steady", **HELD, **EXTRA),
         Work("sets", "each its own 10 of 1000 symbols, 5000 updates/s", loadgen("--rate", 5000, *OWN_SETS, symbols=1000), "mixed", **HELD, **EXTRA),
         Work("wide", "1 symbol, 4 updates/s", loadgen("--rate", 4, symbols=1), "steady", 5000, **CHARGED, **EXTRA),
-        Work("connect", "connected, upgraded, subscribed to 10 symbols and sent their values", calls(), "", 9000, "floor-answer", ASKED, **CHARGED, **EXTRA),
+        Work("connect", "connected, upgraded, subscribed to 10 symbols and sent their values", calls(), "", 9000, "floor-answer", ("engine", *ANSWERING), **CHARGED, **EXTRA),
         Work("inbound", "100 × subscribe, unsubscribe, ping, one after the other", calls("--commands", 100), "", 1000, "floor-answer", ASKED, **CHARGED, **EXTRA),
     )
 }

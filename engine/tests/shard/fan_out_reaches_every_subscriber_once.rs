@@ -125,6 +125,34 @@ fn too_many_invented_names_are_refused_and_published_ones_still_work() {
 }
 
 #[test]
+fn a_client_with_all_it_may_have_gets_no_more_and_may_change_what_it_has() {
+    let mut world = World::new();
+    let names: Vec<String> = (0..2_049).map(|n| format!("N{n}")).collect();
+    let channels: Vec<String> = names.iter().map(|name| format!("market:{name}")).collect();
+    for channel in &channels {
+        world.publish(&[channel]);
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (last, others) = names.split_last().unwrap();
+    let client = world.client();
+    for half in others.chunks(1_024) {
+        world.command(client, &subscribe(half));
+    }
+    world.messages(client);
+    // Others have it: it is a name that the shard knows.
+    world.subscriber(&[last]);
+    world.command(client, &subscribe(&[last]));
+    let refused = &world.messages(client)[0];
+    assert_eq!(refused["code"], "SUBSCRIPTION_LIMIT_EXCEEDED");
+    let again = r#"{"action":"subscribe","symbols":["N2048","N7"],"throttle":250}"#;
+    world.command(client, again);
+    let answer = &world.messages(client)[0];
+    assert_eq!(answer["symbols"], serde_json::json!(["N7"]));
+    assert_eq!(answer["rejected"][0]["name"], "N2048");
+    assert_eq!(world.driver.shard().metrics().subscriptions, 2_048 + 1);
+}
+
+#[test]
 fn values_that_a_mailbox_conflated_are_accounted_as_skipped() {
     let mut world = World::new();
     let client = world.subscriber(&["A"]);

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use super::RawJson;
 use crate::{
     error_code::ErrorCode,
-    json::{RawString, Refused, Value, read_object},
+    json::{RawString, Unread, Value, read_object},
     limits::REQUEST_ID_BYTES_MAX,
 };
 
@@ -32,7 +32,7 @@ pub(super) struct Envelope<'m> {
 
 impl<'m> Envelope<'m> {
     /// Fills it from a message; where it was refused, what was filled in counts for nothing.
-    pub(super) fn read(&mut self, message: &'m str) -> Result<(), Refused> {
+    pub(super) fn read(&mut self, message: &'m str) -> Result<(), Unread> {
         read_object(message, |key, value| self.note(key, value))
     }
 

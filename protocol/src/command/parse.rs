@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error_code::ErrorCode,
-    json::{Refused, Value},
+    json::{Unread, Value},
     limits::{COMMAND_BYTES_MAX, JSON_DEPTH_MAX, THROTTLE_MS_MAX, THROTTLE_MS_MIN},
 };
 
@@ -16,8 +16,9 @@ use crate::{
 /// # Errors
 /// The answer that the client gets; its connection stays.
 ///
-/// Cost: a check of UTF-8, one of JSON that finds the keys, and a pass over the names. An allocation per list, and one per
-/// name that has lower case, escapes, or as a channel more than 24 bytes.
+/// Cost: a check of UTF-8, one of JSON that finds the keys, one more pass over a payload, and one over the names. An
+/// allocation per list, one beyond 16 names, one per key with escapes, per refused name, and per name that has lower case,
+/// escapes, or as a channel more than 24 bytes.
 pub fn parse_command(message: &[u8]) -> Result<Command<'_>, CommandError<'_>> {
     // Filled where it lies: it is a few hundred bytes.
     let mut envelope = Envelope::default();
@@ -37,14 +38,14 @@ fn read<'m>(message: &'m [u8], envelope: &mut Envelope<'m>) -> Result<(), Refusa
         });
     }
     let read = str::from_utf8(message)
-        .map_err(|_| Refused::NotJson)
+        .map_err(|_| Unread::NotJson)
         .and_then(|message| envelope.read(message));
     read.map_err(|refused| match refused {
-        Refused::NotJson => Refusal::invalid("the message is not JSON"),
-        Refused::TooDeep => Refusal::invalid(format!(
+        Unread::NotJson => Refusal::invalid("the message is not JSON"),
+        Unread::TooDeep => Refusal::invalid(format!(
             "the message is nested deeper than {JSON_DEPTH_MAX}"
         )),
-        Refused::NotObject => Refusal::invalid("the message is not a JSON object"),
+        Unread::NotObject => Refusal::invalid("the message is not a JSON object"),
     })
 }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::value::RawValue;
 
-use super::{Invalid, Refused, Validator, Value, read_object};
+use super::{Invalid, Unread, Validator, Value, read_object};
 use crate::limits::JSON_DEPTH_MAX;
 
 /// Documents of the grammar, with odd white space, numbers and escapes.
@@ -112,7 +112,9 @@ fn near_json() -> impl Strategy<Value = Vec<u8>> {
         "\u{feff}",
         "/",
     ]);
-    let changed = (json(), any::<prop::sample::Index>(), any::<u8>(), 0..3_u8).prop_map(
+    let structural = select(b"{}[],:.eE-\"\\0".to_vec());
+    let byte = prop_oneof![any::<u8>(), structural];
+    let changed = (json(), any::<prop::sample::Index>(), byte, 0..3_u8).prop_map(
         |(json, position, byte, how)| {
             let mut bytes = json.into_bytes();
             let position = position.index(bytes.len());
@@ -194,19 +196,19 @@ proptest! {
         let mut entries = Vec::new();
         let read = read_object(&document, |key, value| entries.push((key, value)));
         let Ok(raw) = serde_json::from_str::<&RawValue>(&document) else {
-            prop_assert_eq!(read, Err(Refused::NotJson));
+            prop_assert_eq!(read, Err(Unread::NotJson));
             return Ok(());
         };
         let value = Value::of_document(raw.get());
         if value.depth() > JSON_DEPTH_MAX {
-            prop_assert_eq!(read, Err(Refused::TooDeep));
+            prop_assert_eq!(read, Err(Unread::TooDeep));
         } else if let Some(object) = value.as_object() {
             prop_assert_eq!(read, Ok(()));
             let scanned: Vec<_> = object.collect();
             prop_assert_eq!(&entries, &scanned);
             check_scan(value);
         } else {
-            prop_assert_eq!(read, Err(Refused::NotObject));
+            prop_assert_eq!(read, Err(Unread::NotObject));
         }
     }
 

@@ -46,14 +46,20 @@ impl Validator {
             // Its own limit of depth was ours.
             return Ok(());
         }
-        let Ok(value) = serde_json::from_slice::<&RawValue>(document) else {
-            return Err(Invalid::NotJson);
-        };
-        if Value::of_document(value.get()).depth() > JSON_DEPTH_MAX {
-            return Err(Invalid::TooDeep);
-        }
-        Ok(())
+        check_grammar(document)
     }
+}
+
+/// Checks one document by the bare grammar, and counts its depth.
+#[cold]
+pub(super) fn check_grammar(document: &[u8]) -> Result<(), Invalid> {
+    let Ok(value) = serde_json::from_slice::<&RawValue>(document) else {
+        return Err(Invalid::NotJson);
+    };
+    if Value::of_document(value.get()).depth() > JSON_DEPTH_MAX {
+        return Err(Invalid::TooDeep);
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Validator {

@@ -30,6 +30,7 @@ impl<'o> ObjectWriter<'o> {
     }
 
     /// `json` is a JSON value as it was written.
+    #[inline]
     pub(crate) fn raw(&mut self, key: &'static str, json: &[u8]) {
         self.key(key).extend_from_slice(json);
     }
@@ -43,6 +44,7 @@ impl<'o> ObjectWriter<'o> {
     }
 
     /// `write` appends one element of the array.
+    #[inline]
     pub(crate) fn array<T>(
         &mut self,
         key: &'static str,

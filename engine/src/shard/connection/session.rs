@@ -251,7 +251,8 @@ impl Shard {
         let throttle_ms = command.throttle_ms.unwrap_or(0);
         let mut names = command.names;
         let mut set = self.set_of(slot);
-        set.reserve(names.len().min(SUBSCRIPTIONS_PER_CLIENT_MAX));
+        let room = SUBSCRIPTIONS_PER_CLIENT_MAX.saturating_sub(set.len());
+        set.reserve(names.len().min(room));
         let mut accepted = Vec::with_capacity(names.len());
         names.retain(|name| {
             let admitted = self.admit(&mut set, name, throttle_ms);

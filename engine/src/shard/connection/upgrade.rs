@@ -208,12 +208,12 @@ impl Shard {
         connection.phase = Phase::Open;
         let client = connection.id(slot);
         let client_id = self.client_id(client);
-        let epoch = std::mem::take(&mut self.config.epoch);
+        // It begins with the epoch.
+        let (epoch, _) = client_id.split_at(self.config.epoch.len());
         self.reply(slot, |out| {
             append_switching_protocols(out, key);
-            append_connected(out, &client_id, &epoch, HEARTBEAT_INTERVAL_MS, now.wall);
+            append_connected(out, &client_id, epoch, HEARTBEAT_INTERVAL_MS, now.wall);
         });
-        self.config.epoch = epoch;
         for index in 0..self.sources_down.len() {
             let news = self.sources_down[index].1.clone();
             self.reply(slot, |out| out.extend_from_slice(&news));
@@ -228,7 +228,7 @@ impl Shard {
     /// What a client is called: unique within the epoch, and says where the connection lives, so that it
     /// can be found without a table.
     pub(super) fn client_id(&self, ConnectionId { slot, generation }: ConnectionId) -> String {
-        // Not by `format!`, which takes a tenth of what a session's beginning does.
+        // Not by `format!`: that took a twentieth of a connection's instructions.
         let epoch = &self.config.epoch;
         let mut client_id = String::with_capacity(epoch.len() + 3 * "-4294967295".len());
         client_id.push_str(epoch);
