@@ -96,6 +96,8 @@ fn ids() {
         "id is longer",
     );
     check_invalid(r#"{"id":1,"action":"ping","id":2}"#, "id stands twice");
+    let others_too = r#"{"action":"ping","symbols":[],"id":1,"symbols":[],"id":2,"action":"ping"}"#;
+    check_invalid(others_too, "id stands twice");
     check_invalid(
         format!(r#"{{"action":"ping","timestamp":"{}"}}"#, "x".repeat(255)),
         "timestamp is longer",

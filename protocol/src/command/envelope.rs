@@ -26,7 +26,7 @@ pub(super) struct Envelope<'m> {
     payload: Option<Value<'m>>,
     /// When the client sent the envelope; a ping may mean it to be echoed.
     sent_at: Option<Value<'m>>,
-    /// A known key that stands twice.
+    /// A known key that stands twice; of several the first, or `id`.
     duplicate: Option<&'static str>,
 }
 
@@ -49,6 +49,10 @@ impl<'m> Envelope<'m> {
             },
         };
         if slot.replace(value).is_some() {
+            // Of several the `id`: an ambiguous one is not echoed.
+            if name == "id" {
+                self.duplicate = Some(name);
+            }
             self.duplicate.get_or_insert(name);
         }
     }
